@@ -1,0 +1,1 @@
+//! The pipeline language: what users chain together.

@@ -1,0 +1,1 @@
+//! The HTTP door: /v1, uploads, log and event streams.

@@ -1,0 +1,1 @@
+//! image.flattened: verify, make live; serves the OCI Distribution API.

@@ -1,0 +1,1 @@
+//! image.import.requested: fetch, flatten, store.

@@ -1,0 +1,1 @@
+//! log.image.>: kept build logs.

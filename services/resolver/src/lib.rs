@@ -1,0 +1,1 @@
+//! image.created: pins the target, then asks for the import.

@@ -1,0 +1,1 @@
+//! A process: configuration, telemetry, health, signals, the stage loop, the lease keeper.

@@ -1,0 +1,1 @@
+//! Rows, migrations and the outbox; the only room that says sqlx.

@@ -1,0 +1,1 @@
+//! A private NATS and PostgreSQL for one machine.

@@ -1,0 +1,1 @@
+//! Many layers in, one layer out.

@@ -1,0 +1,14 @@
+//! The bytes and rules of the OCI specifications, and talking to a registry.
+//!
+//! Everything here treats its input as hostile: every size is bounded before it is allocated, every digest is
+//! checked while it streams, and every refusal carries a stable code (`tar.truncated`, `manifest.invalid`).
+
+pub mod archive;
+pub mod digest;
+pub mod layer;
+pub mod limits;
+pub mod manifest;
+pub mod path;
+pub mod reference;
+pub mod registry;
+pub mod whiteout;

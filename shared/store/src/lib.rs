@@ -1,0 +1,1 @@
+//! Chunks, packs and recipes: finding and keeping bytes.
