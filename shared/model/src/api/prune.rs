@@ -27,7 +27,7 @@ pub struct PruneContents {
     /// Only images live for at least this long: `15m`, `36h`, `7d`, `0s`. 15 minutes when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_age: Option<String>,
-    /// Keep this many of each source's newest live images; 1 when absent.
+    /// Keep this many of each source's newest live images; none when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_last: Option<u32>,
     /// Only say what would go.

@@ -1,0 +1,142 @@
+//! Claiming the next import, and handing it on.
+//!
+//! Order: hubs with fewer imports running first, then the oldest request. `skip locked` lets any number of workers
+//! claim at once without waiting for each other.
+
+use model::event::ImageImportRequested;
+use sqlx::types::Json;
+
+use super::*;
+
+struct Row {
+    id: String,
+    attempt: i64,
+    hub_id: String,
+    source_id: String,
+    name: String,
+    state: String,
+    pin: Option<Json<Pin>>,
+    overrides: Option<Json<Override>>,
+    upload_digest: Option<String>,
+    upload_size: Option<i64>,
+    failures: i32,
+    lapses: i32,
+    requested_at: DateTime<Utc>,
+}
+
+impl From<Row> for Claim {
+    fn from(row: Row) -> Self {
+        Self {
+            image: ImageId::stored(row.id),
+            attempt: row.attempt,
+            hub: HubId::stored(row.hub_id),
+            source: SourceId::stored(row.source_id),
+            name: row.name,
+            state: row.state.parse().unwrap_or(State::New),
+            pin: row.pin.map(|p| p.0),
+            overrides: row.overrides.map(|o| o.0).unwrap_or_default(),
+            upload: row.upload_digest.zip(row.upload_size.map(crate::bytes)),
+            failures: row.failures,
+            lapses: row.lapses,
+            requested_at: row.requested_at,
+        }
+    }
+}
+
+macro_rules! claim {
+    ($which:literal, $tries:literal, $owner:expr) => {
+        sqlx::query_as!(
+            Row,
+            r#"update image set attempt = attempt + 1, tries = tries + "#
+                + $tries
+                + r#", lease_owner = $1, lease_until = now() + make_interval(secs => $2), retry_at = null,
+                lapses = case when lease_until is null then lapses else lapses + 1 end
+            where id = (
+                select i.id from image i
+                where i.requested_at is not null and "#
+                + $which
+                + r#" and (i.lease_until is null or i.lease_until < now()) and (i.retry_at is null or i.retry_at <= now())
+                order by (select count(*) from image r where r.hub_id = i.hub_id and r.lease_until > now()), i.requested_at
+                limit 1 for update skip locked)
+            returning id, attempt, hub_id, source_id, name, state, pin as "pin: Json<Pin>",
+                overrides as "overrides: Json<Override>", upload_digest, upload_size, failures, lapses,
+                requested_at as "requested_at!""#,
+            $owner,
+            LEASE.as_secs_f64()
+        )
+    };
+}
+
+impl Db {
+    /// The next import whose target is not pinned.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn claim_to_pin(&self, owner: &str) -> Result<Option<Claim>> {
+        let row =
+            claim!("i.state = 'new' and i.pin is null", "0", owner).fetch_optional(&self.pool).await?;
+        Ok(row.map(Claim::from))
+    }
+
+    /// The next pinned import to fetch and flatten, also one whose factory vanished.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn claim_to_flatten(&self, owner: &str) -> Result<Option<Claim>> {
+        let row = claim!(
+            "i.pin is not null and i.state in ('new', 'downloading', 'building', 'uploading', 'verifying')",
+            "1",
+            owner
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(Claim::from))
+    }
+
+    /// The next stored image to verify and make live.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn claim_to_verify(&self, owner: &str) -> Result<Option<Claim>> {
+        let row = claim!("i.state = 'saving'", "0", owner).fetch_optional(&self.pool).await?;
+        Ok(row.map(Claim::from))
+    }
+
+    /// The target is pinned: hands the import on to the factory. `end_seq` is the resolver's last log line.
+    ///
+    /// # Errors
+    /// [`DbError::LeaseLost`] when the claim is somebody else's by now.
+    pub async fn pinned(&self, claim: &Claim, pin: &Pin, end_seq: i64) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let done = sqlx::query!(
+            "update image set pin = $3, lease_until = null, lease_owner = null, lapses = 0
+             where id = $1 and attempt = $2 and requested_at is not null",
+            claim.image.as_str(),
+            claim.attempt,
+            Json(pin) as _
+        )
+        .execute(tx.conn())
+        .await?;
+        if done.rows_affected() == 0 {
+            return Err(DbError::LeaseLost);
+        }
+        let event = ImageImportRequested {
+            image: Some(claim.image.clone()),
+            pin: Some(pin.clone()),
+            ..ImageImportRequested::default()
+        };
+        tx.tell(&claim.hub, Some(claim.image.as_str()), "resolver", &event).await?;
+        tx.log_ends(claim, model::log::Stage::Resolver, end_seq).await?;
+        tx.commit().await
+    }
+
+    /// Moves a claimed image to another state of the factory.
+    ///
+    /// # Errors
+    /// [`DbError::LeaseLost`] when the claim is somebody else's by now.
+    pub async fn advance(&self, claim: &Claim, to: State, from: &str) -> Result<()> {
+        let mut tx = self.begin().await?;
+        tx.transition(&claim.image, claim.attempt, to, from).await?;
+        tx.commit().await
+    }
+}

@@ -1,0 +1,141 @@
+//! How an import ends: live, failed for good, or put back to be tried again.
+
+use model::event::{ImageImportFailed, ImageLive};
+use model::log::Stage;
+use model::{Failure, api};
+use sqlx::types::Json;
+
+use super::*;
+
+/// What became of a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It will be tried again.
+    Retried(Duration),
+    /// It is over.
+    Failed,
+}
+
+impl Db {
+    /// An attempt failed. A passing reason puts the import back until it has failed too often; any other ends it.
+    ///
+    /// # Errors
+    /// [`DbError::LeaseLost`] when the claim is somebody else's by now.
+    pub async fn attempt_failed(&self, claim: &Claim, stage: Stage, why: &Failure, end_seq: i64) -> Result<Ended> {
+        let mut tx = self.begin().await?;
+        tx.log_ends(claim, stage, end_seq).await?;
+        let again = why.transient && claim.failures + 1 < MAX_FAILURES && claim.lapses <= MAX_LAPSES;
+        let ended = if again {
+            let wait = backoff(claim.failures);
+            tx.put_back(claim, stage, wait).await?;
+            Ended::Retried(wait)
+        } else {
+            let why = last_word(claim, why);
+            tx.fail(&claim.hub, &claim.image, claim.attempt, &why, stage.as_str()).await?;
+            Ended::Failed
+        };
+        tx.commit().await?;
+        Ok(ended)
+    }
+
+    /// The image is verified: it goes live. `certificate` is what was read back from the stored bytes.
+    ///
+    /// # Errors
+    /// [`DbError::LeaseLost`] when the claim is somebody else's by now.
+    pub async fn live(&self, claim: &Claim, certificate: &str, end_seq: i64) -> Result<()> {
+        let mut tx = self.begin().await?;
+        tx.transition(&claim.image, claim.attempt, State::Live, "distributor").await?;
+        let row = sqlx::query!(
+            r#"update image set verified = $3, live_at = now(), requested_at = null, error = null,
+                lease_until = null, lease_owner = null, upload_hash = null, upload_expires = null
+               where id = $1 and attempt = $2
+               returning manifest_digest as "digest!", diff_id as "diff_id!", size as "size!", pin as "pin!: Json<Pin>""#,
+            claim.image.as_str(),
+            claim.attempt,
+            certificate
+        )
+        .fetch_one(tx.conn())
+        .await?;
+        let event = ImageLive {
+            image: claim.image.clone(),
+            source: claim.source.clone(),
+            name: claim.name.clone(),
+            digest: row.digest,
+            diff_id: row.diff_id,
+            source_digest: row.pin.digest().to_owned(),
+            size: crate::bytes(row.size),
+        };
+        tx.tell(&claim.hub, Some(claim.image.as_str()), "distributor", &event).await?;
+        tx.log_ends(claim, Stage::Distributor, end_seq).await?;
+        tx.log_outcome(&claim.image, "live").await?;
+        tx.commit().await
+    }
+}
+
+impl Tx {
+    async fn put_back(&mut self, claim: &Claim, stage: Stage, wait: Duration) -> Result<()> {
+        if stage == Stage::Factory {
+            self.transition(&claim.image, claim.attempt, State::New, stage.as_str()).await?;
+        }
+        let done = sqlx::query!(
+            "update image set failures = failures + 1, retry_at = now() + make_interval(secs => $3),
+                lease_until = null, lease_owner = null
+             where id = $1 and attempt = $2 and requested_at is not null",
+            claim.image.as_str(),
+            claim.attempt,
+            wait.as_secs_f64()
+        )
+        .execute(self.conn())
+        .await?;
+        if done.rows_affected() == 0 { Err(DbError::LeaseLost) } else { Ok(()) }
+    }
+
+    /// Ends an import for good: the image is `new` again, with its error, and holds nothing in store or quota.
+    pub(super) async fn fail(
+        &mut self,
+        hub: &HubId,
+        image: &ImageId,
+        attempt: i64,
+        why: &Failure,
+        from: &str,
+    ) -> Result<()> {
+        let before = self.transition(image, attempt, State::New, from).await?;
+        if before == State::Saving {
+            self.release(hub, image).await?;
+        }
+        let error = api::StateError { code: why.code.clone(), message: why.message.clone(), time: Utc::now() };
+        sqlx::query!(
+            "update image set error = $3, requested_at = null, retry_at = null, lease_until = null, lease_owner = null,
+                flat = null, manifest_digest = null, diff_id = null, config = null, size = null, platform = null
+             where id = $1 and attempt = $2",
+            image.as_str(),
+            attempt,
+            Json(&error) as _
+        )
+        .execute(self.conn())
+        .await?;
+        let event = ImageImportFailed {
+            image: image.clone(),
+            attempt,
+            code: why.code.clone(),
+            message: why.message.clone(),
+        };
+        self.tell(hub, Some(image.as_str()), from, &event).await?;
+        self.log_outcome(image, &why.code).await
+    }
+}
+
+/// Half a second, doubled with each failure.
+fn backoff(failures: i32) -> Duration {
+    Duration::from_millis(500u64.saturating_mul(1 << failures.clamp(0, 10)))
+}
+
+/// A failure for a passing reason that came too often says so.
+fn last_word(claim: &Claim, why: &Failure) -> Failure {
+    if !why.transient {
+        return why.clone();
+    }
+    let tries = claim.failures + 1;
+    let message = format!("Given up after {tries} attempts; the last one failed with {}: {}", why.code, why.message);
+    Failure::permanent("attempts.exhausted", message)
+}

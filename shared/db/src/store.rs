@@ -1,0 +1,12 @@
+//! The store's index: packs, chunks and recipes.
+//!
+//! An object is written before its row says it is there, and its row goes before the object does. Whoever finds a
+//! chunk holds its pack in the same statement; whoever lets a pack go locks it, looks again, and only then lets go.
+
+pub mod chunk;
+pub mod reclaim;
+pub mod recipe;
+pub mod served;
+
+pub use chunk::{FoundChunk, NewChunk};
+pub use recipe::{ChunkUse, NewRecipe, Placed};

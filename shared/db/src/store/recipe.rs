@@ -1,0 +1,227 @@
+//! Recipes: the chunks whose concatenation is exactly a blob.
+
+use std::collections::HashMap;
+
+use model::HubId;
+
+use super::NewChunk;
+use crate::import::save::Saved;
+use crate::{Db, DbError, Result, Tx, bigint, bytes};
+
+/// One chunk of a recipe to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChunkUse {
+    /// A chunk the store had, by its id.
+    Known(i64),
+    /// A chunk of the pack just written, by its place among the new ones.
+    New(usize),
+}
+
+/// A recipe to keep.
+#[derive(Debug, Clone)]
+pub struct NewRecipe {
+    /// Digest of the blob.
+    pub digest: String,
+    /// Digest of the uncompressed tar.
+    pub diff_id: String,
+    /// Codec and level: `zstd-3`.
+    pub codec: String,
+    /// Bytes of the blob.
+    pub size: u64,
+    /// Bytes of the tar.
+    pub plain: u64,
+    /// Its chunks, in order.
+    pub chunks: Vec<ChunkUse>,
+}
+
+/// A piece of a blob and where its bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// The pack.
+    pub pack: String,
+    /// Where it begins in the pack.
+    pub offset: u64,
+    /// Bytes.
+    pub length: u64,
+}
+
+impl Db {
+    /// The pieces of a layer blob in order; neighbours in one pack are one piece. Empty when there is no such recipe.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn recipe(&self, digest: &str) -> Result<Vec<Placed>> {
+        let rows = sqlx::query!(
+            r#"select c.pack_id, c."offset", c.length from recipe r, unnest(r.chunks) with ordinality as u (chunk, place)
+               join chunk c on c.id = u.chunk where r.digest = $1 order by u.place"#,
+            digest
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut pieces: Vec<Placed> = Vec::new();
+        for row in rows {
+            let next = Placed { pack: row.pack_id, offset: bytes(row.offset), length: bytes(row.length.into()) };
+            match pieces.last_mut() {
+                Some(last) if last.pack == next.pack && last.offset + last.length == next.offset => {
+                    last.length += next.length;
+                }
+                _ => pieces.push(next),
+            }
+        }
+        Ok(pieces)
+    }
+
+    /// The certificate once read back from a recipe's bytes, if that has been done.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn recipe_verified(&self, digest: &str) -> Result<Option<String>> {
+        let row = sqlx::query!("select verified from recipe where digest = $1", digest)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.and_then(|r| r.verified))
+    }
+
+    /// A recipe's bytes were read back whole and found right.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn recipe_is_verified(&self, digest: &str, certificate: &str) -> Result<()> {
+        sqlx::query!("update recipe set verified = $2 where digest = $1", digest, certificate)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+}
+
+impl Tx {
+    /// Keeps pack, chunks and recipe, and counts their use by the hub. Returns the bytes that are new to the hub.
+    pub(crate) async fn save_recipe(&mut self, hub: &HubId, saved: &Saved) -> Result<u64> {
+        let mut new_ids = HashMap::new();
+        if let Some((pack, size)) = &saved.pack {
+            self.pack_is_live(pack, *size).await?;
+            new_ids = self.save_chunks(pack, &saved.recipe.codec, &saved.new_chunks).await?;
+        }
+        let mut chunks = Vec::with_capacity(saved.recipe.chunks.len());
+        for chunk in &saved.recipe.chunks {
+            chunks.push(match chunk {
+                ChunkUse::Known(id) => *id,
+                ChunkUse::New(place) => saved
+                    .new_chunks
+                    .get(*place)
+                    .and_then(|c| new_ids.get(&c.digest))
+                    .copied()
+                    .ok_or_else(|| DbError::Conflict("a chunk that was just stored is not in the index".to_owned()))?,
+            });
+        }
+        let recipe = &saved.recipe;
+        // The update locks a recipe that is there already: it and its chunks are the ones to use.
+        let chunks = sqlx::query_scalar!(
+            "insert into recipe (digest, diff_id, codec, size, plain, chunks) values ($1, $2, $3, $4, $5, $6)
+             on conflict (digest) do update set digest = excluded.digest returning chunks",
+            recipe.digest,
+            recipe.diff_id,
+            recipe.codec,
+            bigint(recipe.size),
+            bigint(recipe.plain),
+            &chunks
+        )
+        .fetch_one(self.conn())
+        .await?;
+        self.lock_packs(&chunks).await?;
+        self.use_chunks(hub, &chunks).await
+    }
+
+    async fn pack_is_live(&mut self, pack: &str, size: u64) -> Result<()> {
+        let done = sqlx::query!(
+            "update pack set state = 'live', size = $2 where id = $1 and state = 'writing'",
+            pack,
+            bigint(size)
+        )
+        .execute(self.conn())
+        .await?;
+        if done.rows_affected() == 0 { Err(DbError::LeaseLost) } else { Ok(()) }
+    }
+
+    /// The first stored wins: where another import was faster with the same content, its chunk is used.
+    async fn save_chunks(&mut self, pack: &str, codec: &str, new: &[NewChunk]) -> Result<HashMap<[u8; 32], i64>> {
+        let digests: Vec<Vec<u8>> = new.iter().map(|c| c.digest.to_vec()).collect();
+        let offsets: Vec<i64> = new.iter().map(|c| bigint(c.offset)).collect();
+        let lengths: Vec<i32> = new.iter().map(|c| i32::try_from(c.length).unwrap_or(i32::MAX)).collect();
+        let plains: Vec<i32> = new.iter().map(|c| i32::try_from(c.plain).unwrap_or(i32::MAX)).collect();
+        // One order for everybody, so that two imports never wait for each other in a circle.
+        sqlx::query!(
+            r#"insert into chunk (digest, codec, pack_id, "offset", length, plain)
+               select n.digest, $2, $1, n.at, n.length, n.plain
+               from unnest($3::bytea[], $4::bigint[], $5::int[], $6::int[]) as n (digest, at, length, plain)
+               order by n.digest on conflict (digest, codec) do nothing"#,
+            pack,
+            codec,
+            &digests,
+            &offsets,
+            &lengths,
+            &plains
+        )
+        .execute(self.conn())
+        .await?;
+        let rows = sqlx::query!("select id, digest, length from chunk where digest = any($1) and codec = $2", &digests, codec)
+            .fetch_all(self.conn())
+            .await?;
+        let ids: HashMap<[u8; 32], (i64, i32)> = rows
+            .into_iter()
+            .filter_map(|r| Some((<[u8; 32]>::try_from(r.digest).ok()?, (r.id, r.length))))
+            .collect();
+        // Same content, other compressed length: another compressor version won the race, and the digest computed
+        // over our own bytes is not that of the recipe. The next attempt finds its chunks and uses them.
+        if new.iter().zip(&lengths).any(|(c, length)| ids.get(&c.digest).is_none_or(|(_, l)| l != length)) {
+            return Err(DbError::Conflict("another import stored the same content otherwise; trying again".to_owned()));
+        }
+        Ok(ids.into_iter().map(|(digest, (id, _))| (digest, id)).collect())
+    }
+
+    /// Locks every pack that holds these chunks, so that a reclaim can't take one away before we are done.
+    async fn lock_packs(&mut self, chunks: &[i64]) -> Result<()> {
+        let wanted = sqlx::query_scalar!(
+            r#"select count(*) as "n!" from (select distinct u.id from unnest($1::bigint[]) as u (id)) w"#,
+            chunks
+        )
+        .fetch_one(self.conn())
+        .await?;
+        sqlx::query!(
+            "select id from pack where state = 'live' and id in (select pack_id from chunk where id = any($1))
+             order by id for share",
+            chunks
+        )
+        .fetch_all(self.conn())
+        .await?;
+        let there = sqlx::query_scalar!(
+            r#"select count(*) as "n!" from chunk c join pack p on p.id = c.pack_id
+               where c.id = any($1) and p.state = 'live'"#,
+            chunks
+        )
+        .fetch_one(self.conn())
+        .await?;
+        if there == wanted {
+            Ok(())
+        } else {
+            Err(DbError::Conflict("a chunk to be shared has just been reclaimed; trying again".to_owned()))
+        }
+    }
+
+    async fn use_chunks(&mut self, hub: &HubId, chunks: &[i64]) -> Result<u64> {
+        let new = sqlx::query_scalar!(
+            r#"with used as (
+                insert into hub_chunk (chunk_id, hub_id, images)
+                select distinct u.id, $1, 1 from unnest($2::bigint[]) as u (id) order by u.id
+                on conflict (chunk_id, hub_id) do update set images = hub_chunk.images + 1
+                returning chunk_id, images)
+            select coalesce(sum(c.length), 0)::bigint as "new!" from used u join chunk c on c.id = u.chunk_id
+            where u.images = 1"#,
+            hub.as_str(),
+            chunks
+        )
+        .fetch_one(self.conn())
+        .await?;
+        Ok(bytes(new))
+    }
+}
