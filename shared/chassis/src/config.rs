@@ -1,0 +1,63 @@
+//! Settings every service shares. Each flag is also an environment variable, under its usual name where one exists.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+/// Settings of a process.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// The NATS server, `nats://[user:password@]host:port`.
+    #[arg(long, env = "NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
+    pub nats_url: String,
+
+    /// The PostgreSQL database, `postgres://user:password@host:port/name`.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, default_value = "postgres://127.0.0.1/platen")]
+    pub database_url: String,
+
+    /// Where bytes are kept: the store is in `store` below it.
+    #[arg(long, env = "PLATEN_DATA_DIR", default_value = "platen-data")]
+    pub data_dir: PathBuf,
+
+    /// Connections to the database that this process may hold.
+    #[arg(long, env = "PLATEN_DATABASE_CONNECTIONS", default_value_t = 16)]
+    pub database_connections: u32,
+
+    /// The key that secrets are sealed with: 64 hex digits.
+    #[arg(long, env = "PLATEN_SECRET_KEY", hide_env_values = true)]
+    pub secret_key: Option<String>,
+
+    /// A file with that key; `secret.key` in the data directory when neither is given.
+    #[arg(long, env = "PLATEN_SECRET_KEY_FILE")]
+    pub secret_key_file: Option<PathBuf>,
+
+    /// Imports that one process works on at once, for each stage.
+    #[arg(long, env = "PLATEN_SLOTS", default_value_t = 4)]
+    pub slots: usize,
+
+    /// Networks and hosts (`10.0.0.0/8`, `registry.lan:5000`) that a factory may talk to although they are private,
+    /// also over plain http. Repeat it, or separate by commas.
+    #[arg(long, env = "PLATEN_ALLOW_NETWORK", value_delimiter = ',')]
+    pub allow_network: Vec<String>,
+
+    /// A PEM file of further certificate authorities that registries' certificates may be signed by.
+    #[arg(long, env = "PLATEN_CA_FILE")]
+    pub ca_file: Vec<PathBuf>,
+
+    /// How long the bytes of a pruned image stay on disk, in seconds: pulls under way end in peace.
+    #[arg(long, env = "PLATEN_RECLAIM_GRACE", default_value_t = 60)]
+    pub reclaim_grace: u64,
+}
+
+impl Config {
+    /// The directory of the store.
+    pub fn store_dir(&self) -> PathBuf {
+        self.data_dir.join("store")
+    }
+
+    /// The grace time of a reclaim.
+    pub fn grace(&self) -> Duration {
+        Duration::from_secs(self.reclaim_grace)
+    }
+}

@@ -1,0 +1,114 @@
+//! The stage loop: wait for the bell, claim the next row, do the work, hand it on.
+//!
+//! A slot claims until there is nothing left, then waits for a bell or five seconds, whichever is first. So a lost
+//! message costs five seconds, a doubled one a query, and a worker that vanished is taken over when its lease
+//! lapses: the periodic look and the message share one code path.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Message, Pull};
+use db::import::Claim;
+use db::import::end::Ended;
+use model::log::Stage;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::joblog::JobLog;
+use crate::{Context, Halt, Job, lease};
+
+/// How long a slot waits for a bell before it looks for work by itself.
+pub const SWEEP: Duration = Duration::from_secs(5);
+
+/// What a stage does with an import.
+pub trait Worker: Send + Sync + 'static {
+    /// Its name.
+    const STAGE: Stage;
+
+    /// Claims the next import this stage can work on.
+    fn claim(&self, cx: &Context) -> impl Future<Output = db::Result<Option<Claim>>> + Send;
+
+    /// Works on it, and hands it on in its last transaction.
+    fn work(&self, cx: &Context, job: &Job) -> impl Future<Output = Result<(), Halt>> + Send;
+
+    /// A bell rang. Most bells are only that.
+    fn hear(&self, cx: &Context, bell: &Message) -> impl Future<Output = ()> + Send {
+        let _ = cx;
+        async move { bell.ack().await }
+    }
+}
+
+/// Runs a stage until shutdown, on as many slots as the settings say; work in hand is finished first.
+pub async fn run<W: Worker>(cx: Context, worker: W, bells: Vec<Pull>) {
+    let worker = Arc::new(worker);
+    let mut slots = JoinSet::new();
+    for bell in &bells {
+        for _ in 0..cx.config.slots.max(1) {
+            slots.spawn(slot(cx.clone(), Arc::clone(&worker), bell.clone()));
+        }
+    }
+    while slots.join_next().await.is_some() {}
+}
+
+async fn slot<W: Worker>(cx: Context, worker: Arc<W>, mut bell: Pull) {
+    while !cx.shutdown.is_cancelled() {
+        match worker.claim(&cx).await {
+            Ok(Some(claim)) => {
+                work(&cx, worker.as_ref(), claim).await;
+                continue;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                warn!(stage = W::STAGE.as_str(), error = %crate::halt::chain(&error), "no work can be claimed");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+        tokio::select! {
+            rang = bell.next(SWEEP) => {
+                if let Some(message) = rang {
+                    worker.hear(&cx, &message).await;
+                }
+            }
+            () = cx.shutdown.cancelled() => {}
+        }
+    }
+}
+
+async fn work<W: Worker>(cx: &Context, worker: &W, claim: Claim) {
+    let lost = CancellationToken::new();
+    let keeper = tokio::spawn(lease::keep(cx.clone(), claim.clone(), lost.clone()));
+    let log = JobLog::open(cx.bus.clone(), &claim, W::STAGE);
+    let job = Job { claim, log, lost: lost.clone() };
+    if job.claim.is_takeover() {
+        job.log.say(format!("Taken over: the {} before this one went away (attempt {}).", W::STAGE.as_str(), job.claim.attempt));
+    }
+    let result = tokio::select! {
+        result = worker.work(cx, &job) => result,
+        () = lost.cancelled() => Err(Halt::LeaseLost),
+    };
+    // Blocking threads that still work for this job see it and leave.
+    lost.cancel();
+    match result {
+        Ok(()) => {}
+        Err(Halt::LeaseLost) => {
+            info!(image.id = %job.claim.image, attempt = job.claim.attempt, "lease_lost: somebody else has this import now");
+        }
+        Err(Halt::Failed { failure, chain }) => failed::<W>(cx, &job, &failure, &chain).await,
+    }
+    keeper.abort();
+}
+
+async fn failed<W: Worker>(cx: &Context, job: &Job, failure: &model::Failure, chain: &str) {
+    let (image, stage) = (&job.claim.image, W::STAGE);
+    warn!(image.id = %image, stage = stage.as_str(), code = failure.code, chain, "an import attempt failed: {failure}");
+    job.log.say(format!("Failed with {}: {}", failure.code, failure.message));
+    let end = job.log.flush().await;
+    match cx.db.attempt_failed(&job.claim, stage, failure, end).await {
+        Ok(Ended::Retried(wait)) => info!(image.id = %image, ?wait, "the import will be tried again"),
+        Ok(Ended::Failed) => {}
+        // The lease lapses, and whoever claims the import next finds the same failure.
+        Err(error) => warn!(image.id = %image, error = %error, "the failure could not be recorded"),
+    }
+}
