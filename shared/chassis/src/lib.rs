@@ -4,11 +4,13 @@
 pub mod access;
 pub mod config;
 pub mod context;
+pub mod deadletter;
 pub mod halt;
 pub mod job;
 pub mod joblog;
 pub mod key;
 mod lease;
+pub mod logblock;
 mod relay;
 pub mod seal;
 pub mod serve;

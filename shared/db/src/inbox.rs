@@ -1,6 +1,8 @@
 //! Requests from outside that were taken: the same request twice is one import.
 
-use crate::{Result, Tx};
+use model::ImageId;
+
+use crate::{Db, Result, Tx};
 
 impl Tx {
     /// Takes a request by its key; false when it was taken before.
@@ -12,5 +14,16 @@ impl Tx {
             .execute(self.conn())
             .await?;
         Ok(done.rows_affected() == 1)
+    }
+}
+
+impl Db {
+    /// The image that a request taken before made.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn taken(&self, key: &str) -> Result<Option<ImageId>> {
+        let id = sqlx::query_scalar!("select image_id from inbox where key = $1", key).fetch_optional(&self.pool).await?;
+        Ok(id.flatten().map(ImageId::stored))
     }
 }

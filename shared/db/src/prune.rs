@@ -32,16 +32,12 @@ impl Db {
     /// When the database is away.
     pub async fn prune(&self, hub: &HubId, choice: &Choice, dry_run: bool, from: &str) -> Result<PruneReport> {
         let mut tx = self.begin().await?;
-        let images = tx.choose(hub, choice).await?;
-        let ids: Vec<String> = images.iter().map(|i| i.id.to_string()).collect();
-        let freed = tx.would_free(hub, &ids).await?;
+        let report = tx.prune(hub, choice, from).await?;
+        // A dry run does everything, and then nothing: the transaction is dropped.
         if !dry_run {
-            for image in &images {
-                tx.let_go(hub, &image.id, "unused", from).await?;
-            }
             tx.commit().await?;
         }
-        Ok(PruneReport { dry_run, images, bytes_freed: freed })
+        Ok(PruneReport { dry_run, ..report })
     }
 
     /// Deletes one image, live or not. False when its state does not allow it.
@@ -68,6 +64,20 @@ impl Db {
 }
 
 impl Tx {
+    /// Chooses unused images of a hub and lets them go.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn prune(&mut self, hub: &HubId, choice: &Choice, from: &str) -> Result<PruneReport> {
+        let images = self.choose(hub, choice).await?;
+        let ids: Vec<String> = images.iter().map(|i| i.id.to_string()).collect();
+        let bytes_freed = self.would_free(hub, &ids).await?;
+        for image in &images {
+            self.let_go(hub, &image.id, "unused", from).await?;
+        }
+        Ok(PruneReport { dry_run: false, images, bytes_freed })
+    }
+
     async fn choose(&mut self, hub: &HubId, choice: &Choice) -> Result<Vec<PrunedImage>> {
         let rows = sqlx::query!(
             r#"select i.id, i.name, i.last_used, i.size as "size!" from image i join image_source s on s.id = i.source_id

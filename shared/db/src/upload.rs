@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use model::ImageId;
+use model::{HubId, ImageId};
 
 use crate::{Db, DbError, Result, Tx, bigint};
 
@@ -22,6 +22,20 @@ impl Db {
         .fetch_one(&self.pool)
         .await?;
         Ok(found)
+    }
+
+    /// Has the archive of this image arrived whole?
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn is_uploaded(&self, image: &ImageId) -> Result<bool> {
+        let found = sqlx::query_scalar!(
+            r#"select upload_digest is not null as "found!" from image where id = $1"#,
+            image.as_str()
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(found.unwrap_or(false))
     }
 
     /// Images whose staged archive is no longer needed or never came: the staged bytes may go.
@@ -63,6 +77,17 @@ impl Tx {
         .fetch_one(self.conn())
         .await?;
         Ok(expires)
+    }
+
+    /// The hub of an image.
+    ///
+    /// # Errors
+    /// [`DbError::Conflict`] when there is no such image.
+    pub async fn image_hub(&mut self, image: &ImageId) -> Result<HubId> {
+        let hub = sqlx::query_scalar!("select hub_id from image where id = $1", image.as_str())
+            .fetch_optional(self.conn())
+            .await?;
+        hub.map(HubId::stored).ok_or_else(|| DbError::Conflict("there is no such image".to_owned()))
     }
 
     /// The archive is staged whole. True when the import was asked for together with the shell.

@@ -1,0 +1,11 @@
+//! One file a noun.
+
+pub(crate) mod events;
+pub(crate) mod health;
+pub(crate) mod hubs;
+pub(crate) mod images;
+pub(crate) mod logs;
+mod page;
+pub(crate) mod sources;
+pub(crate) mod tasks;
+pub(crate) mod uploads;

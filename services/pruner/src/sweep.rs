@@ -1,0 +1,45 @@
+//! The slow clock: what no event tells of. Staged archives nobody waits for, objects without a row, old events.
+
+use std::time::Duration;
+
+use chassis::Context;
+use store::Store;
+use tracing::{info, warn};
+
+const EVERY: Duration = Duration::from_secs(60);
+
+/// An object may be this old before a missing row says that it is rubbish: its row goes first, but an operator may
+/// be restoring a database.
+const ORPHAN_AGE: Duration = Duration::from_secs(3600);
+
+/// Events stay in the ledger this long.
+const LEDGER: Duration = Duration::from_secs(30 * 24 * 3600);
+
+pub(crate) async fn run(cx: Context, store: Store) {
+    while cx.shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+        if let Err(error) = sweep(&cx, &store).await {
+            warn!(error = %format!("{error:#}"), "a sweep waits");
+        }
+    }
+}
+
+async fn sweep(cx: &Context, store: &Store) -> anyhow::Result<()> {
+    for upload in store.list_staged().await? {
+        let needed = match upload.id.parse() {
+            Ok(image) => cx.db.upload_is_needed(&image).await?,
+            Err(_) => false,
+        };
+        if !needed {
+            store.unstage(&upload.id).await?;
+            info!(image.id = upload.id, "a staged archive was dropped");
+        }
+    }
+    for pack in store.list_packs().await? {
+        if pack.age > ORPHAN_AGE && !cx.db.pack_is_known(&pack.id.to_string()).await? {
+            store.delete_pack(&pack.id).await?;
+            info!(pack.id = %pack.id, "a pack without a row was dropped");
+        }
+    }
+    cx.db.forget_events(LEDGER).await?;
+    Ok(())
+}
