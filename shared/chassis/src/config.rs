@@ -9,16 +9,20 @@ use clap::Args;
 #[derive(Debug, Clone, Args)]
 pub struct Config {
     /// The NATS server, `nats://[user:password@]host:port`.
-    #[arg(long, env = "NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
-    pub nats_url: String,
+    #[arg(long, env = "NATS_URL", hide_env_values = true)]
+    pub nats_url: Option<String>,
 
     /// The PostgreSQL database, `postgres://user:password@host:port/name`.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, default_value = "postgres://127.0.0.1/platen")]
-    pub database_url: String,
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
 
-    /// Where bytes are kept: the store is in `store` below it.
+    /// Where everything is kept that is not in those servers.
     #[arg(long, env = "PLATEN_DATA_DIR", default_value = "platen-data")]
     pub data_dir: PathBuf,
+
+    /// Where bytes are kept, shared by all services; `store` in the data directory when not given.
+    #[arg(long, env = "PLATEN_STORE_DIR")]
+    pub store_dir: Option<PathBuf>,
 
     /// Connections to the database that this process may hold.
     #[arg(long, env = "PLATEN_DATABASE_CONNECTIONS", default_value_t = 16)]
@@ -53,7 +57,17 @@ pub struct Config {
 impl Config {
     /// The directory of the store.
     pub fn store_dir(&self) -> PathBuf {
-        self.data_dir.join("store")
+        self.store_dir.clone().unwrap_or_else(|| self.data_dir.join("store"))
+    }
+
+    /// The NATS server: the one given, else one on this machine.
+    pub fn nats(&self) -> &str {
+        self.nats_url.as_deref().unwrap_or("nats://127.0.0.1:4222")
+    }
+
+    /// The database: the one given, else one on this machine.
+    pub fn database(&self) -> &str {
+        self.database_url.as_deref().unwrap_or("postgres://127.0.0.1/platen")
     }
 
     /// The grace time of a reclaim.

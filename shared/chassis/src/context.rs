@@ -34,8 +34,8 @@ impl Context {
     /// When a URL is wrong, a migration fails, or the sealing key is not usable. Servers that are away are waited for.
     pub async fn open(config: Config, name: &str, shutdown: CancellationToken) -> Result<Self> {
         let sealer = Sealer::open(&config)?;
-        let db = Db::connect(&config.database_url, config.database_connections)?;
-        let bus = Bus::connect(&config.nats_url, &format!("platen {name}")).await?;
+        let db = Db::connect(config.database(), config.database_connections)?;
+        let bus = Bus::connect(config.nats(), &format!("platen {name}")).await?;
         wait_for(&db).await?;
         bus.ensure_streams().await?;
         let instance = format!("{name}-{}-{}", std::process::id(), hex::encode(crate::key::random::<4>()?)).into();
