@@ -1,0 +1,427 @@
+//! The entries of a layer, one after the other.
+
+use std::io::Read;
+
+use super::header::{BLOCK, Dialect, Header};
+use super::pax::{self, Pax};
+use super::sparse::{self, Map};
+use super::stream::{Stream, too_large, truncated};
+use super::{Ended, Entry, Kind, LayerError, Meta, Time, decompress};
+use crate::limits::Budget;
+use crate::path::normal;
+use crate::whiteout::{self, Name};
+
+/// Warnings beyond this are only counted.
+const WARNINGS: usize = 100;
+
+/// Times further than this from 1970 are clamped: no file system keeps them.
+const FAR: i64 = 1 << 34;
+
+/// Reads a layer.
+pub struct LayerReader {
+    stream: Stream,
+    budget: Budget,
+    entry: u64,
+    /// Stored bytes of the entry in hand that were not read yet, and its padding.
+    left: u64,
+    padding: u64,
+    map: Option<(Map, usize)>,
+    at: u64,
+    size: u64,
+    ended: bool,
+    warnings: Vec<String>,
+    unsaid: u64,
+}
+
+/// What stands before a header and belongs to it.
+#[derive(Default)]
+struct Before {
+    pax: Pax,
+    long_name: Option<Vec<u8>>,
+    long_link: Option<Vec<u8>>,
+}
+
+impl LayerReader {
+    /// Opens a layer's compressed bytes.
+    ///
+    /// # Errors
+    /// When they cannot be read, or are compressed in a way that is not known.
+    pub fn open<R: Read + Send + 'static>(input: R, budget: Budget) -> Result<Self, LayerError> {
+        let source = decompress::open(input, budget.limits().zstd_window)?;
+        Ok(Self {
+            stream: Stream::new(source, budget.clone()),
+            budget,
+            entry: 0,
+            left: 0,
+            padding: 0,
+            map: None,
+            at: 0,
+            size: 0,
+            ended: false,
+            warnings: Vec::new(),
+            unsaid: 0,
+        })
+    }
+
+    /// The next entry. The content of a file is read with [`LayerReader::read_content`] before the next call, or passed
+    /// over.
+    ///
+    /// # Errors
+    /// When the layer is damaged or holds something that is refused; the error tells where.
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, LayerError> {
+        let entry = self.entry;
+        loop {
+            if self.ended {
+                return Ok(None);
+            }
+            match self.advance().map_err(|e| e.at(entry, &[]))? {
+                Step::Entry(found) => {
+                    self.entry += 1;
+                    return Ok(Some(found));
+                }
+                Step::Dropped => {}
+                Step::End => {
+                    self.ended = true;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// Some bytes of the content of the file in hand; 0 at its end.
+    ///
+    /// # Errors
+    /// When the layer is damaged.
+    pub fn read_content(&mut self, into: &mut [u8]) -> Result<usize, LayerError> {
+        let entry = self.entry.saturating_sub(1);
+        self.content(into).map_err(|e| e.at(entry, &[]))
+    }
+
+    /// What is known at the end. Reads what stands after the last entry.
+    ///
+    /// # Errors
+    /// When the layer is damaged.
+    pub fn end(mut self) -> Result<Ended, LayerError> {
+        while self.next_entry()?.is_some() {}
+        if self.unsaid > 0 {
+            self.warnings.push(format!("… and {} more.", self.unsaid));
+        }
+        Ok(Ended { diff_id: self.stream.digest(), plain: self.stream.count(), warnings: self.warnings })
+    }
+
+    fn warn(&mut self, what: &str, path: &[u8]) {
+        if self.warnings.len() < WARNINGS {
+            self.warnings.push(format!("`{}`: {what}.", crate::path::show(path)));
+        } else {
+            self.unsaid += 1;
+        }
+    }
+
+    fn content(&mut self, into: &mut [u8]) -> Result<usize, LayerError> {
+        let whole = self.size - self.at;
+        let most = usize::try_from(whole).unwrap_or(usize::MAX).min(into.len());
+        let Some(into) = into.get_mut(..most).filter(|into| !into.is_empty()) else { return Ok(0) };
+        let read = match &mut self.map {
+            None => self.stream.some(into)?,
+            Some((map, next)) => {
+                let (offset, length) = map.pieces.get(*next).copied().unwrap_or((map.size, 0));
+                if self.at < offset {
+                    let hole = usize::try_from(offset - self.at).unwrap_or(usize::MAX).min(most);
+                    into.get_mut(..hole).unwrap_or_default().fill(0);
+                    self.at += hole as u64;
+                    return Ok(hole);
+                }
+                let rest = usize::try_from(offset + length - self.at).unwrap_or(usize::MAX).min(most);
+                if rest == 0 {
+                    *next += 1;
+                    return self.content(into);
+                }
+                let read = self.stream.some(into.get_mut(..rest).unwrap_or_default())?;
+                if self.at + read as u64 == offset + length {
+                    *next += 1;
+                }
+                read
+            }
+        };
+        if read == 0 {
+            return Err(truncated());
+        }
+        self.at += read as u64;
+        self.left -= read as u64;
+        Ok(read)
+    }
+
+    /// Passes over what is left of the entry in hand.
+    fn finish_entry(&mut self) -> Result<(), LayerError> {
+        let rest = std::mem::take(&mut self.left) + std::mem::take(&mut self.padding);
+        self.map = None;
+        (self.at, self.size) = (0, 0);
+        self.stream.skip(rest)
+    }
+
+    fn advance(&mut self) -> Result<Step, LayerError> {
+        self.finish_entry()?;
+        let mut before = Before::default();
+        loop {
+            let Some(header) = self.header(&before)? else {
+                if self.stream.drain()? {
+                    self.warn("bytes after the end of the archive are ignored", b"");
+                }
+                return Ok(Step::End);
+            };
+            let size = header.number(124, 12).and_then(|size| u64::try_from(size).ok()).filter(|s| *s <= i64::MAX as u64);
+            let size = size.ok_or_else(|| LayerError::new("tar.size", "An entry's size is not a number that can be one."))?;
+            match header.kind() {
+                b'x' => before.pax.add(&self.block_of(size)?)?,
+                b'g' => {
+                    self.block_of(size)?;
+                    self.warn("a global PAX header is ignored", b"");
+                }
+                b'L' => before.long_name = Some(c_text(self.block_of(size)?)),
+                b'K' => before.long_link = Some(c_text(self.block_of(size)?)),
+                _ => return self.entry(&header, size, &before),
+            }
+        }
+    }
+
+    /// The next header; none at the end.
+    fn header(&mut self, before: &Before) -> Result<Option<Header>, LayerError> {
+        let first = self.stream.count() == 0;
+        let dangling = !before.pax.is_empty() || before.long_name.is_some() || before.long_link.is_some();
+        let mut block = [0; BLOCK];
+        match self.stream.fill(&mut block)? {
+            0 if dangling => return Err(truncated()),
+            0 => return Ok(None),
+            BLOCK => {}
+            _ if first => return Err(LayerError::new("tar.invalid", "A layer is not a tar archive.")),
+            _ => return Err(truncated()),
+        }
+        if block.iter().any(|b| *b != 0) {
+            return Header::parse(block, first).map(Some);
+        }
+        if dangling {
+            return Err(truncated());
+        }
+        // One block of zeros is half an end. What follows must not be an entry that another reader would see.
+        let mut second = [0; BLOCK];
+        let read = self.stream.fill(&mut second)?;
+        if read == BLOCK && second.iter().any(|b| *b != 0) && Header::parse(second, false).is_ok() {
+            let said = "Entries follow a block of zeros, where some readers stop.";
+            return Err(LayerError::new("tar.trailing_entries", said));
+        }
+        if second.iter().any(|b| *b != 0) {
+            self.warn("bytes after the end of the archive are ignored", b"");
+        }
+        Ok(None)
+    }
+
+    /// The whole data of an extension header, bounded.
+    fn block_of(&mut self, size: u64) -> Result<Vec<u8>, LayerError> {
+        if size > self.budget.limits().pax {
+            return Err(LayerError::new("tar.pax_malformed", "An extension header is too large."));
+        }
+        let mut data = vec![0; usize::try_from(size).unwrap_or(0)];
+        self.stream.exact(&mut data)?;
+        self.stream.skip(padding(size))?;
+        Ok(data)
+    }
+
+    fn entry(&mut self, header: &Header, header_size: u64, before: &Before) -> Result<Step, LayerError> {
+        if !self.budget.entry() {
+            return Err(LayerError::new("layer.too_many_entries", "The image's layers hold more entries than allowed."));
+        }
+        let mut raw = name(header, before)?;
+        let mut stored = before.pax.number("size")?.unwrap_or(header_size);
+        if !self.budget.has(stored) {
+            return Err(too_large());
+        }
+        let type_flag = header.kind();
+        let v7_dir = type_flag == 0 && raw.ends_with(b"/");
+        if v7_dir && stored > 0 {
+            return Err(LayerError::new("tar.dir_with_data", "A directory has data."));
+        }
+        let limits = self.budget.limits().clone();
+        let map = if type_flag == b'S' {
+            Some(sparse::gnu(header, stored, &mut self.stream, &limits)?)
+        } else if matches!(type_flag, b'0' | 0 | b'7') && !v7_dir {
+            // The map of PAX 1.0 is part of the data; it fills whole blocks, so what is left has the same padding.
+            sparse::pax(&before.pax, &mut stored, &mut self.stream, &limits)?
+        } else {
+            None
+        };
+        if map.is_some() && let Some(real) = before.pax.get("GNU.sparse.name") {
+            raw = real.to_vec();
+        }
+        let size = map.as_ref().map_or(stored, |map| map.size);
+        if map.is_some() && !self.budget.bytes(size.saturating_sub(stored)) {
+            return Err(too_large());
+        }
+        self.left = stored;
+        self.padding = padding(stored);
+        self.size = size;
+        self.map = map.map(|map| (map, 0));
+        let path = normal(&raw, &limits)?;
+        self.kind_of(header, before, &raw, path, v7_dir, stored)
+    }
+
+    fn kind_of(
+        &mut self,
+        header: &Header,
+        before: &Before,
+        raw: &[u8],
+        path: Vec<u8>,
+        v7_dir: bool,
+        stored: u64,
+    ) -> Result<Step, LayerError> {
+        let here = self.entry;
+        let refuse = |code: &'static str, sentence: &str| Err(LayerError::new(code, sentence).at(here, &path));
+        let size = self.size;
+        let kind = match header.kind() {
+            _ if v7_dir => Kind::Dir,
+            b'0' | 0 | b'7' | b'S' => Kind::File(size),
+            b'1' => Kind::Hardlink(link(header, before)),
+            b'2' => Kind::Symlink(link(header, before)),
+            b'3' => Kind::Char(device(header, 329)?, device(header, 337)?),
+            b'4' => Kind::Block(device(header, 329)?, device(header, 337)?),
+            b'5' => Kind::Dir,
+            b'6' => Kind::Fifo,
+            other => {
+                return refuse("tar.type", &format!("An entry has the type `{}`, which is not known.", other.escape_ascii()));
+            }
+        };
+        match whiteout::classify(&path).map_err(|e| e.at(here, &path))? {
+            Name::Leftover => return Ok(Step::Dropped),
+            Name::Whiteout(path) => return Ok(Step::Entry(Entry { path, kind: Kind::Whiteout, meta: Meta::default() })),
+            Name::Opaque(path) => return Ok(Step::Entry(Entry { path, kind: Kind::Opaque, meta: Meta::default() })),
+            Name::Plain => {}
+        }
+        let is_file = matches!(kind, Kind::File(_));
+        if stored > 0 && !is_file {
+            let code = if kind == Kind::Dir { "tar.dir_with_data" } else { "tar.link_with_data" };
+            return refuse(code, "An entry that cannot have data has some.");
+        }
+        if path.is_empty() && (kind != Kind::Dir || raw.is_empty()) {
+            return refuse("path.root_type", "The root of a layer is not a directory.");
+        }
+        if let Kind::Hardlink(target) | Kind::Symlink(target) = &kind {
+            if target.len() > self.budget.limits().link {
+                return refuse("path.too_long", "The target of a link is too long.");
+            }
+            if target.contains(&0) {
+                return refuse("tar.pax_malformed", "The target of a link holds a NUL byte.");
+            }
+        }
+        if kind == Kind::Char(0, 0) {
+            self.warn("a character device 0:0 is dropped, which overlay file systems take for a whiteout", &path);
+            return Ok(Step::Dropped);
+        }
+        let meta = self.meta(header, before, &path, &kind).map_err(|e| e.at(here, &path))?;
+        Ok(Step::Entry(Entry { path, kind, meta }))
+    }
+
+    fn meta(&mut self, header: &Header, before: &Before, path: &[u8], kind: &Kind) -> Result<Meta, LayerError> {
+        let number = |from, length| header.number(from, length);
+        let id = |from| {
+            let id = number(from, 8).and_then(|id| u64::try_from(id).ok()).and_then(pax::owner);
+            id.ok_or_else(pax::id_range)
+        };
+        let mode = number(100, 8).ok_or_else(|| LayerError::new("tar.mode", "An entry's mode is not a number."))?;
+        let mut mtime = match before.pax.time("mtime")? {
+            Some(time) => time,
+            None => {
+                let seconds = number(136, 12).ok_or_else(|| LayerError::new("tar.mtime", "An entry's time is not a number."))?;
+                Time { seconds: i64::try_from(seconds).unwrap_or(i64::MAX), nanos: 0 }
+            }
+        };
+        if mtime.seconds.abs() > FAR {
+            self.warn("its time is too far from now, and was moved", path);
+            mtime = Time { seconds: mtime.seconds.clamp(-FAR, FAR), nanos: 0 };
+        }
+        Ok(Meta {
+            mode: u32::try_from(mode & 0o7777).unwrap_or(0),
+            uid: before.pax.id("uid")?.map_or_else(|| id(108), Ok)?,
+            gid: before.pax.id("gid")?.map_or_else(|| id(116), Ok)?,
+            mtime,
+            xattrs: self.xattrs(&before.pax, path, kind)?,
+        })
+    }
+
+    fn xattrs(&mut self, pax: &Pax, path: &[u8], kind: &Kind) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LayerError> {
+        let mut kept = Vec::new();
+        let (most, largest) = (self.budget.limits().xattrs, self.budget.limits().xattr);
+        for (name, value) in pax.xattrs() {
+            if value.len() > largest {
+                return Err(LayerError::new("xattr.too_large", "An extended attribute is larger than allowed."));
+            }
+            // Meant for the file system that the image was made on, not for the one it will run on.
+            let foreign = name.starts_with(b"trusted.overlay.")
+                || name.starts_with(b"user.overlay.")
+                || name == b"security.selinux"
+                || (name.starts_with(b"user.") && matches!(kind, Kind::Symlink(_)));
+            if foreign {
+                self.warn(&format!("the extended attribute `{}` is dropped", crate::path::show(name)), path);
+                continue;
+            }
+            kept.push((name.to_vec(), value.to_vec()));
+            if kept.len() > most {
+                return Err(LayerError::new("xattr.too_many", "An entry has more extended attributes than allowed."));
+            }
+        }
+        Ok(kept)
+    }
+}
+
+enum Step {
+    Entry(Entry),
+    Dropped,
+    End,
+}
+
+fn padding(size: u64) -> u64 {
+    size.next_multiple_of(BLOCK as u64) - size
+}
+
+/// GNU long names end with a NUL.
+fn c_text(mut data: Vec<u8>) -> Vec<u8> {
+    if let Some(end) = data.iter().position(|b| *b == 0) {
+        data.truncate(end);
+    }
+    data
+}
+
+fn name(header: &Header, before: &Before) -> Result<Vec<u8>, LayerError> {
+    let ambiguous = |said| Err(LayerError::new("tar.ambiguous_name", said));
+    if before.pax.get("path").is_some() && before.long_name.is_some() {
+        return ambiguous("An entry has both a PAX path and a GNU long name.");
+    }
+    if before.pax.get("linkpath").is_some() && before.long_link.is_some() {
+        return ambiguous("An entry has both a PAX linkpath and a GNU long link.");
+    }
+    // GNU keeps two times where ustar keeps the prefix; anything but numbers there is a name to some readers.
+    let times = [header.field(345, 12), header.field(357, 12)];
+    if header.dialect == Dialect::Gnu && times.iter().any(|field| super::header::number(field).is_none()) {
+        return ambiguous("An entry has a ustar prefix in a GNU header.");
+    }
+    if let Some(path) = before.pax.get("path") {
+        return Ok(path.to_vec());
+    }
+    if let Some(name) = &before.long_name {
+        return Ok(name.clone());
+    }
+    let name = header.text(0, 100);
+    let prefix = if header.dialect == Dialect::Ustar { header.text(345, 155) } else { b"" };
+    Ok(if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() })
+}
+
+fn link(header: &Header, before: &Before) -> Vec<u8> {
+    match (before.pax.get("linkpath"), &before.long_link) {
+        (Some(path), _) => path.to_vec(),
+        (None, Some(link)) => link.clone(),
+        (None, None) => header.text(157, 100).to_vec(),
+    }
+}
+
+fn device(header: &Header, from: usize) -> Result<u32, LayerError> {
+    let number = header.number(from, 8).and_then(|n| u32::try_from(n).ok());
+    number.ok_or_else(|| LayerError::new("tar.device", "A device has no number."))
+}
