@@ -9,7 +9,7 @@ use anyhow::Result;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use chassis::Context;
-use store::Store;
+use store::{Store, StoreConfig};
 use tower_http::limit::RequestBodyLimitLayer;
 
 mod answer;
@@ -21,7 +21,7 @@ mod sse;
 const BODY: usize = 1024 * 1024;
 
 /// What every route is given.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct App {
     pub cx: Context,
     pub store: Store,
@@ -32,7 +32,7 @@ pub(crate) struct App {
 /// # Errors
 /// When the store cannot be opened.
 pub fn routes(cx: &Context) -> Result<Router> {
-    let app = App { cx: cx.clone(), store: Store::open(&cx.config.store_dir())? };
+    let app = App { cx: cx.clone(), store: Store::open(StoreConfig { threads: 1, ..StoreConfig::local(cx.config.store_dir()) })? };
     let bounded = Router::new()
         .merge(routes::images::routes())
         .merge(routes::tasks::routes())

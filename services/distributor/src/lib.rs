@@ -9,7 +9,7 @@ use anyhow::Result;
 use axum::Router;
 use chassis::{Context, stage};
 use model::event::{Event, ImageFlattened};
-use store::Store;
+use store::{Store, StoreConfig};
 
 mod on_image_flattened;
 mod runs;
@@ -20,7 +20,7 @@ mod v2;
 /// # Errors
 /// When the store cannot be opened.
 pub async fn run(cx: Context) -> Result<()> {
-    let store = Store::open(&cx.config.store_dir())?;
+    let store = Store::open(StoreConfig { threads: 1, ..StoreConfig::local(cx.config.store_dir()) })?;
     let bell = cx.bus.pull(bus::IMAGES, "distributor-image-flattened", ImageFlattened::SUBJECT);
     stage::run(cx, on_image_flattened::Verify { store }, vec![bell]).await;
     Ok(())
@@ -31,7 +31,7 @@ pub async fn run(cx: Context) -> Result<()> {
 /// # Errors
 /// When the store cannot be opened.
 pub fn routes(cx: &Context) -> Result<Router> {
-    let store = Store::open(&cx.config.store_dir())?;
+    let store = Store::open(StoreConfig { threads: 1, ..StoreConfig::local(cx.config.store_dir()) })?;
     Ok(v2::routes(v2::App { db: cx.db.clone(), store }))
 }
 

@@ -5,6 +5,7 @@
 //! image before is not read again.
 
 use std::io::{self, Read};
+use std::sync::mpsc::Sender;
 
 use chassis::stage::Worker;
 use chassis::{Context, Halt, Job};
@@ -12,8 +13,10 @@ use db::import::Claim;
 use db::store::served::ServedBlob;
 use model::Failure;
 use model::log::Stage;
+use oci::limits::Limits;
 use sha2::{Digest, Sha256};
-use store::{Run, Store};
+use store::{Run, Store, UploadId};
+use tokio_util::sync::CancellationToken;
 
 /// Verifies stored images.
 pub(crate) struct Verify {
@@ -56,7 +59,7 @@ impl Worker for Verify {
         let end = job.log.flush().await;
         cx.db.live(&job.claim, &claimed.certificate, end).await?;
         // A staged archive has served its purpose; if this fails, the pruner's sweep finds it.
-        let _ = self.store.unstage(image.as_str()).await;
+        let _ = self.store.delete_upload(UploadId::of(image.to_bytes())).await;
         Ok(())
     }
 }
@@ -67,9 +70,9 @@ impl Verify {
             return same("certificate", &before, &claimed.certificate).map_err(Halt::from);
         }
         let runs = crate::runs::of(cx.db.recipe(&blob.digest).await?).map_err(damaged)?;
-        let (store, size, zstd) = (self.store.clone(), blob.size, blob.media_type.ends_with("+zstd"));
+        let store = self.store.clone();
         let lost = job.lost.clone();
-        let read = tokio::task::spawn_blocking(move || read_back(&store, &runs, size, zstd, lost));
+        let read = tokio::task::spawn_blocking(move || read_back(&store, &runs, lost));
         let read = read.await.map_err(|e| wrong(&e.to_string()))?.map_err(damaged)?;
         same("blob digest", &read.digest, &blob.digest)?;
         same("diff_id", &read.diff_id, &claimed.diff_id)?;
@@ -85,42 +88,27 @@ struct ReadBack {
     certificate: String,
 }
 
+/// One pass over the stored bytes. The layer reader decompresses them and computes the diff_id; the blob's own digest
+/// is taken below it, and handed back when the reader is done with it.
 fn read_back(
     store: &Store,
     runs: &[Run],
-    size: u64,
-    zstd: bool,
-    lost: tokio_util::sync::CancellationToken,
+    lost: CancellationToken,
 ) -> Result<ReadBack, Box<dyn std::error::Error + Send + Sync>> {
-    let mut blob = Hashing::new(store.reader(runs, 0..size)?, lost.clone());
-    let decoder: Box<dyn Read + '_> = if zstd {
-        Box::new(zstd::Decoder::new(&mut blob)?)
-    } else {
-        Box::new(flate2::read::MultiGzDecoder::new(&mut blob))
-    };
-    let mut plain = Hashing::new(decoder, lost);
-    let certificate = flatten::certify(&mut plain)?;
-    io::copy(&mut plain, &mut io::sink())?;
-    let diff_id = plain.digest();
-    io::copy(&mut blob, &mut io::sink())?;
-    Ok(ReadBack { digest: blob.digest(), diff_id, certificate })
+    let (done, digest) = std::sync::mpsc::channel();
+    let blob = Hashing { inner: store.reader(runs)?, hash: Sha256::new(), done, lost };
+    let (certificate, diff_id) = flatten::certify(blob, Limits { bytes: u64::MAX / 4, ..Limits::default() })?;
+    let digest = digest.recv()?;
+    let name = |bytes: &[u8]| format!("sha256:{}", hex::encode(bytes));
+    Ok(ReadBack { digest: name(&digest), diff_id: name(&diff_id), certificate: certificate.to_string() })
 }
 
-/// A reader that hashes what passes, and ends when the claim is lost.
+/// A reader that hashes what passes, tells the digest when it is dropped, and ends when the claim is lost.
 struct Hashing<R> {
     inner: R,
     hash: Sha256,
-    lost: tokio_util::sync::CancellationToken,
-}
-
-impl<R: Read> Hashing<R> {
-    fn new(inner: R, lost: tokio_util::sync::CancellationToken) -> Self {
-        Self { inner, hash: Sha256::new(), lost }
-    }
-
-    fn digest(self) -> String {
-        format!("sha256:{}", hex::encode(self.hash.finalize()))
-    }
+    done: Sender<[u8; 32]>,
+    lost: CancellationToken,
 }
 
 impl<R: Read> Read for Hashing<R> {
@@ -131,6 +119,12 @@ impl<R: Read> Read for Hashing<R> {
         let read = self.inner.read(into)?;
         self.hash.update(into.get(..read).unwrap_or_default());
         Ok(read)
+    }
+}
+
+impl<R> Drop for Hashing<R> {
+    fn drop(&mut self) {
+        let _ = self.done.send(std::mem::take(&mut self.hash).finalize().into());
     }
 }
 

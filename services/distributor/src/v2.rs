@@ -24,7 +24,7 @@ use error::V2Error;
 use name::Wanted;
 
 /// What every route is given.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct App {
     pub db: Db,
     pub store: Store,

@@ -6,7 +6,7 @@
 
 use anyhow::Result;
 use chassis::Context;
-use store::Store;
+use store::{Store, StoreConfig};
 use tokio::task::JoinSet;
 
 mod on_image_prune_requested;
@@ -18,7 +18,7 @@ mod sweep;
 /// # Errors
 /// When the store cannot be opened.
 pub async fn run(cx: Context) -> Result<()> {
-    let store = Store::open(&cx.config.store_dir())?;
+    let store = Store::open(StoreConfig { threads: 1, ..StoreConfig::local(cx.config.store_dir()) })?;
     let mut tasks = JoinSet::new();
     tasks.spawn(on_image_prune_requested::run(cx.clone()));
     tasks.spawn(on_image_pruned::run(cx.clone(), store.clone()));

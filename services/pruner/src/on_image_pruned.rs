@@ -28,7 +28,7 @@ async fn reclaim(cx: &Context, store: &Store) -> anyhow::Result<()> {
         info!(pack.id = pack, "nobody needs a pack any more");
     }
     for pack in cx.db.dead_packs(cx.config.grace(), 100).await? {
-        store.delete_pack(&pack.parse()?).await?;
+        store.delete_pack(pack.parse()?).await?;
         cx.db.pack_is_gone(&pack).await?;
         info!(pack.id = pack, "a pack was reclaimed");
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chassis::Context;
+use model::ImageId;
 use store::Store;
 use tracing::{info, warn};
 
@@ -24,19 +25,19 @@ pub(crate) async fn run(cx: Context, store: Store) {
 }
 
 async fn sweep(cx: &Context, store: &Store) -> anyhow::Result<()> {
-    for upload in store.list_staged().await? {
-        let needed = match upload.id.parse() {
-            Ok(image) => cx.db.upload_is_needed(&image).await?,
-            Err(_) => false,
+    for upload in store.list_uploads().await? {
+        let needed = match ImageId::from_bytes(upload.id.owner()) {
+            Some(image) => cx.db.upload_is_needed(&image).await?,
+            None => false,
         };
         if !needed {
-            store.unstage(&upload.id).await?;
-            info!(image.id = upload.id, "a staged archive was dropped");
+            store.delete_upload(upload.id).await?;
+            info!(upload.id = %upload.id, "a staged archive was dropped");
         }
     }
     for pack in store.list_packs().await? {
         if pack.age > ORPHAN_AGE && !cx.db.pack_is_known(&pack.id.to_string()).await? {
-            store.delete_pack(&pack.id).await?;
+            store.delete_pack(pack.id).await?;
             info!(pack.id = %pack.id, "a pack without a row was dropped");
         }
     }

@@ -45,6 +45,11 @@ pub struct Config {
     #[arg(long, env = "PLATEN_ALLOW_NETWORK", value_delimiter = ',')]
     pub allow_network: Vec<String>,
 
+    /// Let users name registries on this machine (127.0.0.0/8 and ::1), also over plain http, as docker does. A factory
+    /// with private servers of its own does so anyway.
+    #[arg(long, env = "PLATEN_ALLOW_LOOPBACK")]
+    pub allow_loopback: bool,
+
     /// A PEM file of further certificate authorities that registries' certificates may be signed by.
     #[arg(long, env = "PLATEN_CA_FILE")]
     pub ca_file: Vec<PathBuf>,

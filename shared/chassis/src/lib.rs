@@ -11,6 +11,7 @@ pub mod joblog;
 pub mod key;
 mod lease;
 pub mod logblock;
+pub mod registry;
 mod relay;
 pub mod seal;
 pub mod serve;

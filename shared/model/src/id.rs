@@ -43,6 +43,19 @@ macro_rules! id {
                 Self(text)
             }
 
+            /// The id as sixteen bytes, the last four of them zero: for places that want a UUID's worth.
+            pub fn to_bytes(&self) -> [u8; 16] {
+                let mut bytes = [0; 16];
+                // An id is 24 hex digits, so this cannot fail; a stored one that is not names nothing.
+                let _ = hex::decode_to_slice(&self.0, &mut bytes[..12]);
+                bytes
+            }
+
+            /// The id that these bytes were made from, if they were.
+            pub fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
+                bytes.ends_with(&[0; 4]).then(|| Self(hex::encode(&bytes[..12])))
+            }
+
             /// The 24 digits.
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -105,6 +118,8 @@ mod tests {
         let second = ImageId::new();
         assert!(first < second);
         assert_eq!(first.as_str().parse::<ImageId>(), Ok(first.clone()));
+        assert_eq!(ImageId::from_bytes(first.to_bytes()), Some(first.clone()));
+        assert_eq!(ImageId::from_bytes([1; 16]), None);
     }
 
     #[test]

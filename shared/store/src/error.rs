@@ -1,76 +1,141 @@
-//! What can go wrong with the store.
+//! What can go wrong with stored bytes, in the words a user sees and the codes a caller matches.
 
+use crate::upload::UploadId;
 use std::io;
 
-/// The result of something asked of the store.
-pub type Result<T> = std::result::Result<T, StoreError>;
-
-/// Why the store did not do what was asked.
+/// A failure of the store. `Display` is one sentence for the user; the cause stays in `source`.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// No room is left.
-    #[error("The store's disk is full.")]
+pub enum Error {
+    /// No space, or a file system quota is reached. Worth trying again once something was reclaimed.
+    #[error("the store is full; free space or raise its limit, then try again")]
     Full(#[source] io::Error),
-    /// Bytes that should be there are not, or are others.
-    #[error("The store is damaged: {0}.")]
+    /// Bytes that the index promises are missing or not what they were.
+    #[error("stored bytes are damaged: {0}")]
     Damaged(String),
-    /// Reading or writing failed.
-    #[error("The store failed: {what}.")]
+    /// The disk or the object store refused.
+    #[error("the store could not {doing}")]
     Io {
-        /// What was tried.
-        what: &'static str,
-        /// Why it failed.
+        /// What was attempted, to follow "could not".
+        doing: &'static str,
+        /// What the system said.
         #[source]
-        cause: io::Error,
+        source: io::Error,
     },
-    /// The index of chunks failed.
-    #[error("The index of the store is not reachable.")]
-    Index(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// More was uploaded than may be.
-    #[error("The archive is larger than {0} bytes.")]
-    TooLarge(u64),
-    /// An upload goes on at another place than it stopped.
-    #[error("The upload goes on at offset {0}.")]
-    Offset(u64),
+    /// The chunk index did not answer.
+    #[error("the chunk index could not be asked")]
+    Index(#[source] anyhow::Error),
+    /// The content handed to the store could not be read to its end; the cause is the producer's own.
+    #[error("the content to store could not be read")]
+    Content(#[source] io::Error),
+    /// A call on a layer writer that has already failed; the first failure was returned then.
+    #[error("the layer writer stopped after an earlier failure")]
+    Stopped,
+    /// A setting that cannot work.
+    #[error("the store cannot work with this setting: {0}")]
+    Setting(String),
+    /// There is no open upload of this id: never begun, finished, or removed.
+    #[error("there is no open upload {0}")]
+    UploadUnknown(UploadId),
+    /// Another request is writing this upload now.
+    #[error("another request is writing upload {0}; try again when it has ended")]
+    UploadBusy(UploadId),
+    /// The bytes sent do not continue where the upload stands.
+    #[error("the upload stands at byte {expected}, not at {given}; continue from there")]
+    UploadOffset {
+        /// Where the upload stands, in bytes.
+        expected: u64,
+        /// Where the client wanted to continue, in bytes.
+        given: u64,
+    },
+    /// More bytes than allowed.
+    #[error("the upload is larger than the {limit} bytes allowed")]
+    UploadTooLarge {
+        /// The largest size allowed, in bytes.
+        limit: u64,
+    },
 }
 
-impl StoreError {
-    /// A stable code.
+impl Error {
+    /// A stable code for logs, answers and tests.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Full(_) => "store.full",
-            Self::Damaged(_) => "store.damaged",
-            Self::Io { .. } => "store.io",
-            Self::Index(_) => "store.index",
-            Self::TooLarge(_) => "upload.too_large",
-            Self::Offset(_) => "upload.offset",
+            Error::Full(_) => "store.full",
+            Error::Damaged(_) => "store.damaged",
+            Error::Io { .. } => "store.io",
+            Error::Index(_) => "store.index",
+            Error::Content(_) => "store.content",
+            Error::Stopped => "store.stopped",
+            Error::Setting(_) => "store.setting",
+            Error::UploadUnknown(_) => "upload.unknown",
+            Error::UploadBusy(_) => "upload.busy",
+            Error::UploadOffset { .. } => "upload.offset",
+            Error::UploadTooLarge { .. } => "upload.too_large",
         }
     }
 
-    /// Would trying again later do nothing else?
+    /// Whether the same call would fail the same way for ever. Content that could not be read counts as
+    /// temporary here: its producer knows better, and finds its own error as the cause.
     pub fn is_permanent(&self) -> bool {
-        matches!(self, Self::Damaged(_) | Self::TooLarge(_) | Self::Offset(_))
+        match self {
+            Error::Damaged(_)
+            | Error::Setting(_)
+            | Error::UploadUnknown(_)
+            | Error::UploadOffset { .. }
+            | Error::UploadTooLarge { .. } => true,
+            Error::Full(_)
+            | Error::Io { .. }
+            | Error::Index(_)
+            | Error::Content(_)
+            | Error::Stopped
+            | Error::UploadBusy(_) => false,
+        }
     }
 
-    /// For `map_err`: says what was tried.
-    pub fn io(what: &'static str) -> impl Fn(io::Error) -> Self {
-        move |cause| match cause.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(cause),
-            _ => Self::Io { what, cause },
+    /// Sorts a system error: "no space" and "over quota" are `Full`, the rest is `Io`.
+    pub(crate) fn io(doing: &'static str) -> impl Fn(io::Error) -> Error {
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full(source),
+            _ => Error::Io { doing, source },
+        }
+    }
+
+    /// The same for an error of `object_store`, whose chain keeps the system's own. It only lists, looks up and
+    /// deletes here, so a full disk is not among them.
+    pub(crate) fn object(doing: &'static str) -> impl Fn(object_store::Error) -> Error {
+        move |error| Error::io(doing)(io::Error::other(error))
+    }
+}
+
+/// For code that speaks `io`, such as a tar writer: content errors come out as they went in, so that the
+/// producer of the content recognises its own; every other error is kept whole inside the `io::Error`.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> io::Error {
+        match error {
+            Error::Content(source) => source,
+            other => io::Error::other(other),
         }
     }
 }
 
-impl From<object_store::Error> for StoreError {
-    fn from(error: object_store::Error) -> Self {
-        // The operating system's error is somewhere in the chain.
-        let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-        while let Some(cause) = source {
-            if let Some(io) = cause.downcast_ref::<io::Error>() {
-                return Self::io("an object could not be written or removed")(io::Error::new(io.kind(), error));
-            }
-            source = cause.source();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_space_is_told_apart_and_is_worth_another_try() {
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            let error = Error::io("write a pack")(kind.into());
+            assert_eq!((error.code(), error.is_permanent()), ("store.full", false));
         }
-        Self::Io { what: "an object could not be written or removed", cause: io::Error::other(error) }
+        let error = Error::io("write a pack")(io::ErrorKind::PermissionDenied.into());
+        assert_eq!(error.code(), "store.io");
+        assert_eq!(error.to_string(), "the store could not write a pack");
+    }
+
+    #[test]
+    fn a_content_error_passes_through_unchanged() {
+        let inner = io::Error::new(io::ErrorKind::InvalidData, "tar.truncated");
+        let back = io::Error::from(Error::Content(inner));
+        assert_eq!((back.kind(), back.to_string().as_str()), (io::ErrorKind::InvalidData, "tar.truncated"));
     }
 }

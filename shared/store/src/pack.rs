@@ -1,56 +1,48 @@
-//! Packs: immutable objects that hold many chunks.
+//! Packs: immutable objects that hold the new chunks of one import.
 
-use std::fmt;
-use std::str::FromStr;
-use std::time::Duration;
+mod file;
+mod sweep;
 
-use object_store::path::Path as Key;
+pub(crate) use file::PackFile;
+pub use sweep::PackEntry;
 
-/// The name of a pack: 32 hex digits, chosen before its first byte is written.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PackId(String);
+use std::{fmt, str::FromStr};
+use uuid::Uuid;
 
-/// A pack that is there.
-#[derive(Debug, Clone)]
-pub struct PackInfo {
-    /// Its name.
-    pub id: PackId,
-    /// Bytes.
-    pub size: u64,
-    /// How long ago it was written.
-    pub age: Duration,
-}
+/// Names a pack. The caller makes it, and records that it is being written, before any byte is: a crashed import's
+/// pack can then be found and removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PackId(
+    /// The id as databases keep it.
+    pub Uuid,
+);
 
 impl PackId {
-    /// A fresh name.
+    /// A fresh id, sorting by time of making.
     #[expect(clippy::new_without_default, reason = "a default that differs each time would surprise")]
-    pub fn new() -> Self {
-        // The random end goes first, so that packs spread over the directories.
-        let id = uuid::Uuid::now_v7().simple().to_string();
-        Self(id.chars().rev().collect())
+    pub fn new() -> PackId {
+        PackId(Uuid::now_v7())
     }
 
-    /// Two digits are the directory: no directory grows too large.
-    pub(crate) fn key(&self) -> Key {
-        Key::from(format!("packs/{}/{}", self.0.get(..2).unwrap_or("00"), self.0))
+    /// `packs/<last two hex digits>/<id>`. The last digits, since the first ones of a UUIDv7 are the clock:
+    /// they would put all packs of a year into one directory.
+    pub(crate) fn object(&self) -> String {
+        let name = self.to_string();
+        let shard = name.get(name.len().saturating_sub(2)..).unwrap_or_default();
+        format!("packs/{shard}/{name}")
+    }
+}
+
+impl FromStr for PackId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<PackId, uuid::Error> {
+        text.parse().map(PackId)
     }
 }
 
 impl fmt::Display for PackId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A text that is no name of a pack.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a pack's name is 32 hex digits")]
-pub struct NotAPack;
-
-impl FromStr for PackId {
-    type Err = NotAPack;
-    fn from_str(text: &str) -> std::result::Result<Self, NotAPack> {
-        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        if text.len() == 32 && text.bytes().all(hex) { Ok(Self(text.to_owned())) } else { Err(NotAPack) }
+        self.0.simple().fmt(f)
     }
 }

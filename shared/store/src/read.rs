@@ -1,152 +1,88 @@
-//! Reading blobs: runs of packs, one after the other.
+//! Reading blobs: any byte range, bounded read-ahead, and never a short answer for a damaged recipe.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::ops::Range;
-use std::os::unix::fs::FileExt;
+mod buffers;
+mod piece;
+mod reader;
 
+pub(crate) use buffers::Buffers;
+pub use reader::RunReader;
+
+use crate::{
+    Store,
+    disk::Disk,
+    error::Error,
+    recipe::{self, Run},
+};
 use bytes::Bytes;
-use futures::Stream;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
+use futures::{Stream, StreamExt};
+use piece::Pieces;
+use std::{collections::HashMap, io, ops::Range};
 
-use crate::{Located, PackId, Result, Store, StoreError};
-
-/// Bytes of one pack, one after the other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
-    /// The pack.
-    pub pack: PackId,
-    /// Where they begin.
-    pub offset: u64,
-    /// How many.
-    pub length: u64,
-}
-
-/// Bytes read at once.
-const PIECE: usize = 512 * 1024;
+/// Pieces read before they are asked for: the disk works on one while the other is sent.
+const READ_AHEAD: usize = 2;
 
 impl Store {
-    /// Streams a range of the concatenated runs. Every pack is opened and its size checked before the first byte is
-    /// answered, so that damage is an error and not a body that breaks off.
+    /// Streams `range` of the blob that `runs` make. No thread is held while the receiver is slow, and at most two
+    /// buffers of 512 KiB are read ahead. The stream ends after its first error.
     ///
     /// # Errors
-    /// When a pack is missing or too short.
+    /// `store.damaged` if the runs are shorter than the range or a pack is missing or too short, before any byte;
+    /// `store.io`.
     pub async fn read(
         &self,
         runs: Vec<Run>,
         range: Range<u64>,
-    ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>> {
-        let store = self.clone();
-        let mut reader = tokio::task::spawn_blocking(move || store.reader(&runs, range))
-            .await
-            .map_err(|e| StoreError::Io { what: "a reader ended", cause: e.into() })??;
-        let (send, pieces) = mpsc::channel(2);
-        tokio::task::spawn_blocking(move || {
-            loop {
-                let mut piece = vec![0; PIECE];
-                let read = match reader.read(&mut piece) {
-                    Ok(0) => return,
-                    Ok(read) => read,
-                    Err(error) => {
-                        let _ = send.blocking_send(Err(error));
-                        return;
-                    }
-                };
-                piece.truncate(read);
-                if send.blocking_send(Ok(piece.into())).is_err() {
-                    // The client has gone.
-                    return;
-                }
+    ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + Unpin + use<>, Error> {
+        let runs = recipe::slice(&runs, range)?;
+        let disk = self.disk().clone();
+        let checked =
+            tokio::task::spawn_blocking(move || check(&disk, &runs).map(|()| Pieces::new(&disk, runs)));
+        let pieces = checked.await.map_err(|error| Error::io("read a blob")(io::Error::other(error)))??;
+        let buffers = self.buffers().clone();
+        let read = move |piece: piece::Piece| {
+            let buffers = buffers.clone();
+            async move {
+                let read = tokio::task::spawn_blocking(move || piece.read(&buffers));
+                read.await.unwrap_or_else(|error| Err(io::Error::other(error)))
             }
+        };
+        let stream = futures::stream::iter(pieces).map(read).buffered(READ_AHEAD);
+        let until_error = stream.scan(false, |failed, item| {
+            let next = (!*failed).then_some(item);
+            *failed = matches!(next, None | Some(Err(_)));
+            async move { next }
         });
-        Ok(ReceiverStream::new(pieces))
+        Ok(until_error.boxed())
     }
 
-    /// Reads a range of the concatenated runs, blocking.
+    /// Reads the whole blob that `runs` make, from a blocking thread.
     ///
     /// # Errors
-    /// When a pack is missing or too short.
-    pub fn reader(&self, runs: &[Run], range: Range<u64>) -> Result<RunReader> {
-        let mut parts = Vec::new();
-        let mut start = 0;
-        for run in runs {
-            let end = start + run.length;
-            let (from, to) = (range.start.max(start), range.end.min(end));
-            if from < to {
-                let file = self.open_pack(&run.pack, run.offset + run.length)?;
-                parts.push(Part { file, at: run.offset + (from - start), left: to - from });
-            }
-            start = end;
-        }
-        if range.end > start {
-            return Err(StoreError::Damaged(format!("a blob has {start} bytes where {} are needed", range.end)));
-        }
-        parts.reverse();
-        Ok(RunReader { parts })
+    /// As `read`.
+    pub fn reader(&self, runs: &[Run]) -> Result<RunReader, Error> {
+        let total = runs.iter().try_fold(0u64, |sum, run| sum.checked_add(run.length));
+        let total = total.ok_or_else(|| Error::Damaged("a recipe is longer than any blob can be".into()))?;
+        let runs = recipe::slice(runs, 0..total)?;
+        check(self.disk(), &runs)?;
+        Ok(RunReader::new(Pieces::new(self.disk(), runs), self.buffers().clone()))
     }
+}
 
-    /// The compressed bytes of one chunk.
-    pub(crate) fn chunk(&self, located: &Located) -> Result<Vec<u8>> {
-        let file = self.open_pack(&located.pack, located.offset + u64::from(located.length))?;
-        let mut bytes = vec![0; located.length as usize];
-        file.read_exact_at(&mut bytes, located.offset).map_err(StoreError::io("a chunk cannot be read"))?;
-        Ok(bytes)
-    }
-
-    fn open_pack(&self, pack: &PackId, least: u64) -> Result<File> {
-        let path = self.root.join(pack.key().as_ref());
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(StoreError::Damaged(format!("pack {pack} is missing")));
+/// Every pack is there and as long as the runs need.
+fn check(disk: &Disk, runs: &[Run]) -> Result<(), Error> {
+    let mut sizes = HashMap::new();
+    for run in runs {
+        let size = match sizes.get(&run.pack) {
+            Some(size) => *size,
+            None => {
+                let size = disk.pack_size(run.pack)?;
+                sizes.insert(run.pack, size);
+                size
             }
-            Err(error) => return Err(StoreError::io("a pack cannot be opened")(error)),
         };
-        let size = file.metadata().map_err(StoreError::io("a pack cannot be opened"))?.len();
-        if size < least {
-            return Err(StoreError::Damaged(format!("pack {pack} has {size} bytes where {least} are needed")));
+        if run.offset.checked_add(run.length).is_none_or(|end| end > size) {
+            return Err(recipe::beyond(run));
         }
-        Ok(file)
     }
-}
-
-#[derive(Debug)]
-struct Part {
-    file: File,
-    at: u64,
-    left: u64,
-}
-
-/// A blocking reader over runs.
-#[derive(Debug)]
-pub struct RunReader {
-    // The next one is last.
-    parts: Vec<Part>,
-}
-
-impl Read for RunReader {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while let Some(part) = self.parts.last_mut() {
-            let most = usize::try_from(part.left).unwrap_or(usize::MAX).min(into.len());
-            let Some(into) = into.get_mut(..most).filter(|into| !into.is_empty()) else {
-                if into.is_empty() {
-                    return Ok(0);
-                }
-                self.parts.pop();
-                continue;
-            };
-            let read = part.file.read_at(into, part.at)?;
-            if read == 0 {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a pack became shorter while it was read"));
-            }
-            part.at += read as u64;
-            part.left -= read as u64;
-            if part.left == 0 {
-                self.parts.pop();
-            }
-            return Ok(read);
-        }
-        Ok(0)
-    }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 //! The ticket's token lets in, since a browser form or a build machine need not hold an API key. A body is the rest
 //! of the file from `offset` on; what a broken connection left is kept, and `GET` tells how far it is.
 
+use std::io::Read;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,14 +11,13 @@ use axum::extract::{FromRequest, Multipart, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use bytes::Bytes;
 use chassis::key;
 use db::Tx;
-use futures::{Stream, StreamExt, TryStreamExt};
 use model::api::{Job, UploadTicket};
 use model::{ImageId, Secret};
 use serde::{Deserialize, Serialize};
-use store::staging::Upload;
+use sha2::{Digest, Sha256};
+use store::{Error, UploadId};
 
 use crate::App;
 use crate::answer::{Answer, Query, Refusal, data};
@@ -66,7 +66,11 @@ async fn progress(
     Query(ticket): Query<Ticket>,
 ) -> Answer<Staged> {
     let image = allowed(&app, &id, &ticket).await?;
-    let offset = app.store.staged(image.as_str()).await.map_err(store_refusal)?;
+    let offset = match app.store.upload_offset(UploadId::of(image.to_bytes())).await {
+        Ok(offset) => offset,
+        Err(Error::UploadUnknown(_)) => 0,
+        Err(error) => return Err(store_refusal(error)),
+    };
     Ok(data(Staged { offset }))
 }
 
@@ -77,24 +81,30 @@ async fn upload(
     request: Request,
 ) -> Result<Response, Refusal> {
     let image = allowed(&app, &id, &ticket).await?;
-    let mut staged =
-        app.store.stage(image.as_str(), ticket.offset, MOST).await.map_err(store_refusal)?;
+    let staged = UploadId::of(image.to_bytes());
+    if ticket.offset == 0 {
+        // From the beginning again: what was there is given up.
+        app.store.delete_upload(staged).await.map_err(store_refusal)?;
+        app.store.begin_upload(staged).await.map_err(store_refusal)?;
+    }
     let form = request
         .headers()
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/form-data"));
-    if form {
-        let mut form = Multipart::from_request(request, &app)
-            .await
-            .map_err(|e| Refusal::invalid("body", e.body_text()))?;
+    let received = if form {
+        let mut form =
+            Multipart::from_request(request, &app).await.map_err(|e| Refusal::invalid("body", e.body_text()))?;
         let field = form.next_field().await.map_err(|e| Refusal::invalid("body", e.body_text()))?;
         let field = field.ok_or_else(|| Refusal::invalid("body", "The form holds no file."))?;
-        receive(&mut staged, field.map_err(|e| std::io::Error::other(e.body_text()))).await?;
+        app.store.append_upload(staged, ticket.offset, MOST, field).await
     } else {
-        let body = request.into_body().into_data_stream().map_err(std::io::Error::other);
-        receive(&mut staged, body).await?;
-    }
-    let (digest, size) = staged.finish().await.map_err(store_refusal)?;
+        app.store.append_upload(staged, ticket.offset, MOST, request.into_body().into_data_stream()).await
+    };
+    received.map_err(store_refusal)?;
+    let size = app.store.finish_upload(staged).await.map_err(store_refusal)?;
+    let path = app.store.upload_path(staged).await.map_err(store_refusal)?;
+    let hashed = tokio::task::spawn_blocking(move || digest(&path)).await.map_err(anyhow::Error::from)?;
+    let digest = hashed.map_err(anyhow::Error::from)?;
     let mut tx = app.cx.db.begin().await?;
     let hub = tx.image_hub(&image).await?;
     if tx.uploaded(&image, &digest, size).await? {
@@ -104,25 +114,27 @@ async fn upload(
     Ok((StatusCode::ACCEPTED, data(Job { id: image, action: "upload".to_owned() })).into_response())
 }
 
-async fn receive(
-    staged: &mut Upload,
-    body: impl Stream<Item = std::io::Result<Bytes>> + Send,
-) -> Result<(), Refusal> {
-    let mut body = std::pin::pin!(body);
-    while let Some(bytes) = body.next().await {
-        let bytes = bytes.map_err(|_| {
-            Refusal::invalid("body", "The upload broke off; what arrived is kept, send the rest with `offset`.")
-        })?;
-        staged.append(&bytes).await.map_err(store_refusal)?;
+/// `sha256:<hex>` of a file. Read back from the disk: an upload may have come in pieces.
+fn digest(path: &std::path::Path) -> std::io::Result<String> {
+    let (mut file, mut hash) = (std::fs::File::open(path)?, Sha256::new());
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        let read = file.read(&mut piece)?;
+        let Some(fresh) = piece.get(..read).filter(|fresh| !fresh.is_empty()) else {
+            return Ok(format!("sha256:{}", hex::encode(hash.finalize())));
+        };
+        hash.update(fresh);
     }
-    Ok(())
 }
 
-fn store_refusal(error: store::StoreError) -> Refusal {
-    match error.code() {
-        "store.full" => Refusal::not_ready("The factory's disk is full."),
-        "upload.too_large" => Refusal::too_large(error.to_string()),
-        "upload.offset" => Refusal::conflict(error.to_string()),
+fn store_refusal(error: Error) -> Refusal {
+    match error {
+        Error::Full(_) => Refusal::not_ready("The factory's disk is full."),
+        Error::UploadTooLarge { .. } => Refusal::too_large(error.to_string()),
+        Error::UploadOffset { .. } | Error::UploadBusy(_) | Error::UploadUnknown(_) => Refusal::conflict(error.to_string()),
+        Error::Content(_) => {
+            Refusal::invalid("body", "The upload broke off; what arrived is kept, send the rest with `offset`.")
+        }
         _ => Refusal::internal(&error.into()),
     }
 }

@@ -6,7 +6,6 @@ use axum::response::IntoResponse;
 use chassis::access::Denied;
 use db::DbError;
 use serde_json::json;
-use store::StoreError;
 
 /// A refusal.
 #[derive(Debug)]
@@ -76,8 +75,8 @@ impl From<DbError> for V2Error {
     }
 }
 
-impl From<StoreError> for V2Error {
-    fn from(error: StoreError) -> Self {
+impl From<store::Error> for V2Error {
+    fn from(error: store::Error) -> Self {
         tracing::error!(code = error.code(), error = %chassis::halt::chain(&error), "a pull failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", "the blob cannot be read; import the image again")
     }

@@ -1,0 +1,64 @@
+//! `image.import.requested`: import into a shell.
+//!
+//! From Platen's own services the event is only a bell; from outside it is a request, which [`crate::request`]
+//! turns into a row. The work itself always comes from the row.
+
+use anyhow::Result;
+use bus::Message;
+use chassis::stage::Worker;
+use chassis::{Context, Halt, Job, registry};
+use db::import::Claim;
+use model::log::Stage;
+use model::pin::Pin;
+use model::{Failure, State};
+use oci::registry::Client;
+use store::{Store, StoreConfig};
+
+use crate::flat::{Flattened, flatten};
+use crate::input::Input;
+use crate::request;
+
+/// Imports images.
+pub(crate) struct Importer {
+    client: Client,
+    store: Store,
+}
+
+impl Importer {
+    pub(crate) fn new(cx: &Context) -> Result<Self> {
+        let store = Store::open(StoreConfig::local(cx.config.store_dir()))?;
+        Ok(Self { client: registry::client(&cx.config)?, store })
+    }
+}
+
+impl Worker for Importer {
+    const STAGE: Stage = Stage::Factory;
+
+    async fn claim(&self, cx: &Context) -> db::Result<Option<Claim>> {
+        cx.db.claim_to_flatten(&cx.instance).await
+    }
+
+    async fn work(&self, cx: &Context, job: &Job) -> Result<(), Halt> {
+        let pin = job.claim.pin.clone();
+        let pin = pin.ok_or_else(|| Failure::transient("import.unpinned", "The import is not pinned yet."))?;
+        if job.claim.lapses > db::import::MAX_LAPSES {
+            let told = "Given up: every factory that tried this import went away in the middle of it.";
+            return Err(Failure::permanent("attempts.exhausted", told).into());
+        }
+        let first = if matches!(pin, Pin::Upload { .. }) { State::Uploading } else { State::Downloading };
+        cx.db.advance(&job.claim, first, "factory").await?;
+        let source = job.source(cx).await?;
+        let input = Input::open(cx, job, &self.client, &self.store, &source, &pin).await?;
+        let Flattened { saved, said } = flatten(cx, job, &self.store, &source, &pin, input).await?;
+        for line in said {
+            job.log.say(line);
+        }
+        let end = job.log.flush().await;
+        cx.db.flattened(&job.claim, &saved, end).await?;
+        Ok(())
+    }
+
+    async fn hear(&self, cx: &Context, bell: &Message) {
+        request::hear(cx, bell).await;
+    }
+}

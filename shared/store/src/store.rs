@@ -1,0 +1,127 @@
+//! The open store: its settings, its directory, and the threads that compress for it.
+
+mod threads;
+
+use threads::Threads;
+
+use crate::{
+    chunk::{ChunkIndex, ChunkSizes, Codec},
+    disk::Disk,
+    error::Error,
+    layer::LayerWriter,
+    pack::PackId,
+    read::Buffers,
+};
+use std::{path::PathBuf, sync::Arc, thread::available_parallelism};
+
+/// Buffers come in steps of tens of kilobytes, so that very small chunks need as much memory as these.
+const LEAST_CHUNK: usize = 256 << 10;
+
+/// Settings of a store.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// The directory that holds everything; made if it is not there.
+    pub root: PathBuf,
+    /// Chunk sizes.
+    pub sizes: ChunkSizes,
+    /// Threads that compress, shared by all imports; at least 1.
+    pub threads: usize,
+    /// The most bytes one layer writer keeps in buffers; at least eight times the largest chunk, and 2 MiB.
+    pub memory: usize,
+}
+
+impl StoreConfig {
+    /// The usual settings for a directory: 256 KiB / 1 MiB / 4 MiB chunks, a thread a core, 64 MiB a writer.
+    pub fn local(root: impl Into<PathBuf>) -> StoreConfig {
+        StoreConfig {
+            root: root.into(),
+            sizes: ChunkSizes::default(),
+            threads: available_parallelism().map_or(1, usize::from),
+            memory: 64 << 20,
+        }
+    }
+}
+
+/// Chunks, packs, recipes and uploads in one place. Cheap to clone; a process opens one.
+///
+/// Several processes may open the same directory: objects are immutable, and who may delete is for the database
+/// to say.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    disk: Disk,
+    sizes: ChunkSizes,
+    memory: usize,
+    threads: Threads,
+    buffers: Buffers,
+}
+
+impl Store {
+    /// Opens the store, making its directory if need be. Blocking, briefly.
+    ///
+    /// # Errors
+    /// `store.setting` for settings that cannot work, `store.io` if the directory cannot be used.
+    pub fn open(config: StoreConfig) -> Result<Store, Error> {
+        config.sizes.check()?;
+        let least = config.sizes.max.max(LEAST_CHUNK) * 8;
+        if config.memory < least {
+            return Err(Error::Setting(format!(
+                "{} bytes of memory; at least {least} are needed",
+                config.memory
+            )));
+        }
+        let disk = Disk::open(&config.root)?;
+        let threads = Threads::start(config.threads.max(1))?;
+        let buffers = Buffers::default();
+        Ok(Store(Arc::new(Inner { disk, sizes: config.sizes, memory: config.memory, threads, buffers })))
+    }
+
+    /// A writer for one layer. `pack` names the pack its new chunks will go to; none is made if all are known.
+    ///
+    /// # Errors
+    /// `store.setting` for a level the codec does not have, `store.io` if no thread can be started.
+    pub fn layer_writer(
+        &self,
+        pack: PackId,
+        codec: Codec,
+        index: Arc<dyn ChunkIndex>,
+    ) -> Result<LayerWriter, Error> {
+        LayerWriter::start(self, pack, codec, index)
+    }
+
+    pub(crate) fn disk(&self) -> &Disk {
+        &self.0.disk
+    }
+
+    pub(crate) fn sizes(&self) -> ChunkSizes {
+        self.0.sizes
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        self.0.memory
+    }
+
+    pub(crate) fn threads(&self) -> &Threads {
+        &self.0.threads
+    }
+
+    pub(crate) fn buffers(&self) -> &Buffers {
+        &self.0.buffers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The flattener moves its writer to a blocking thread; streams go to connections on any thread.
+    #[test]
+    fn a_store_and_its_writers_cross_threads() {
+        fn moves<T: Send + 'static>() {}
+        fn shared<T: Send + Sync + 'static>() {}
+        moves::<LayerWriter>();
+        moves::<crate::RunReader>();
+        shared::<Store>();
+    }
+}
