@@ -4,7 +4,6 @@ use std::io::Write;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use comfy_table::{Table, presets};
 use serde::Serialize;
 
 /// The form of the output.
@@ -32,15 +31,18 @@ pub(crate) fn line(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Prints a table on standard output.
+/// Prints a table on standard output: plain columns, which `awk` and `cut` understand too.
 pub(crate) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<()> {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(head);
-    for row in rows {
-        table.add_row(row.iter().map(|cell| printable(cell)));
-    }
-    for row in table.lines() {
-        line(row.trim_end())?;
+    let head = head.iter().map(|cell| (*cell).to_owned()).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(head)
+        .chain(rows.into_iter().map(|row| row.iter().map(|cell| printable(cell)).collect()))
+        .collect();
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).filter_map(width).collect();
+    for row in &rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        line(cells.collect::<Vec<_>>().join("   ").trim_end())?;
     }
     Ok(())
 }

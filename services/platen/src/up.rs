@@ -82,6 +82,7 @@ pub(crate) async fn run(mut args: Up) -> Result<()> {
 
 /// Starts a private NATS and PostgreSQL, each unless its URL is set.
 async fn embedded(args: &mut Up) -> Result<Option<Embedded>> {
+    forget_own(&mut args.config);
     let (nats, postgres) = (args.config.nats_url.is_none(), args.config.database_url.is_none());
     if !nats && !postgres {
         return Ok(None);
@@ -98,6 +99,17 @@ async fn embedded(args: &mut Up) -> Result<Option<Embedded>> {
         args.config.database_url = Some(url.to_owned());
     }
     Ok(Some(started))
+}
+
+/// Somebody may have read `platen.env` into the environment: addresses of our own private servers are not others'.
+fn forget_own(config: &mut Config) {
+    let Some(before) = read_env(&config.data_dir.join("platen.env")) else { return };
+    if config.data_dir.join("nats").is_dir() && config.nats_url.as_deref() == Some(&before.nats_url) {
+        config.nats_url = None;
+    }
+    if config.data_dir.join("postgres").is_dir() && config.database_url.as_deref() == Some(&before.database_url) {
+        config.database_url = None;
+    }
 }
 
 async fn serve(args: Up, shutdown: CancellationToken) -> Result<()> {

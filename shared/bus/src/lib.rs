@@ -38,7 +38,13 @@ impl Bus {
     /// # Errors
     /// When the URL is not one of a NATS server.
     pub async fn connect(url: &str, name: &str) -> Result<Self> {
-        let client = async_nats::ConnectOptions::new()
+        let server: async_nats::ServerAddr = url.parse().map_err(BusError::new("connect"))?;
+        let mut options = async_nats::ConnectOptions::new();
+        // The crate takes no login from the URL it is given.
+        if let (Some(user), Some(password)) = (server.username(), server.password()) {
+            options = options.user_and_password(user.to_owned(), password.to_owned());
+        }
+        let client = options
             .name(name)
             .ping_interval(Duration::from_secs(10))
             .retry_on_initial_connect()
@@ -46,7 +52,7 @@ impl Bus {
             .reconnect_delay_callback(|tries| {
                 Duration::from_millis(50).saturating_mul(1 << tries.min(6)).min(Duration::from_secs(2))
             })
-            .connect(url)
+            .connect(server)
             .await
             .map_err(BusError::new("connect"))?;
         let jetstream = jetstream::new(client.clone());
