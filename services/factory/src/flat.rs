@@ -205,7 +205,7 @@ fn saved(
     let (digest, diff_id) = (Digest::sha256(&written.digest).to_string(), Digest::sha256(&written.diff_id).to_string());
     let config = flat_config(&input.config, &diff_id, input.layers.len(), pin.digest()).map_err(refuse)?;
     let config_digest = Digest::of(&config).to_string();
-    let media_type = format!("application/vnd.oci.image.layer.v1.tar{}", codec.suffix());
+    let media_type = format!("application/vnd.oci.image.layer.v1.tar+{}", codec.suffix());
     let source_reference = match pin {
         Pin::Registry { target, .. } => Some(target.as_str()),
         Pin::Upload { .. } => None,

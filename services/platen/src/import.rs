@@ -136,7 +136,7 @@ async fn watch(client: &Client, image: &Image, screen: &Screen) -> Result<()> {
         match follow.next().await? {
             Heard::Line(line) => screen.line(&line.line.line),
             Heard::Progress(progress) => screen.progress(&progress),
-            Heard::End(_) => break,
+            Heard::End => break,
         }
     }
     screen.clear();

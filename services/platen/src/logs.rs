@@ -37,7 +37,7 @@ pub(crate) async fn run(args: &Logs) -> Result<()> {
                 Heard::Line(line) if args.output == Format::Json => output::line(&serde_json::to_string(&line)?)?,
                 Heard::Line(line) => output::line(&line.line.line)?,
                 Heard::Progress(_) => {}
-                Heard::End(_) => return Ok(()),
+                Heard::End => return Ok(()),
             }
         }
     }

@@ -8,7 +8,6 @@ use model::ImageId;
 use model::api::ApiError;
 use model::log::{Kept, Progress};
 use reqwest::Method;
-use serde_json::Value;
 
 use super::sse::Events;
 use crate::client::Client;
@@ -23,8 +22,8 @@ pub(crate) enum Heard {
     Line(Kept),
     /// How far a layer is.
     Progress(Progress),
-    /// The log is closed, with this outcome.
-    End(String),
+    /// The log is closed: no more lines will come.
+    End,
 }
 
 /// A follower of one image's log.
@@ -83,11 +82,7 @@ impl Follow {
                         return Ok(Some(Heard::Progress(progress)));
                     }
                 }
-                "end" => {
-                    let end: Value = serde_json::from_str(&event.data)?;
-                    let outcome = end.get("outcome").and_then(Value::as_str).unwrap_or_default();
-                    return Ok(Some(Heard::End(outcome.to_owned())));
-                }
+                "end" => return Ok(Some(Heard::End)),
                 _ => {}
             }
         }
