@@ -1,1 +1,17 @@
-//! For tests only: an image builder language, real servers on free ports, tree snapshots.
+//! For tests only: an image builder language, real servers on free ports, and trees to compare.
+//!
+//! Nothing here is a stand-in for a server that can be started for real. Whatever is started is ended when it is
+//! dropped, by the id it was started with.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::missing_panics_doc, reason = "a test that cannot go on must stop")]
+
+pub mod factory;
+pub mod image;
+pub mod proxy;
+pub mod registry;
+pub mod tools;
+pub mod tree;
+
+pub use factory::Factory;
+pub use image::Image;
+pub use registry::Registry;

@@ -1,0 +1,314 @@
+//! Images as a tiny language: a line a file.
+//!
+//! ```no_run
+//! # use testkit::Image;
+//! let image = Image::new()
+//!     .layer(|l| l.dir("etc").file("etc/a", "one").link("etc/b", "etc/a"))
+//!     .layer(|l| l.whiteout("etc/a"));
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tar::{Builder, EntryType, Header};
+
+/// An image being made.
+#[derive(Debug, Clone)]
+pub struct Image {
+    layers: Vec<Vec<u8>>,
+    config: Value,
+    platform: (String, String),
+    packing: Packing,
+}
+
+/// How layers are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    /// Not at all.
+    Plain,
+    /// gzip.
+    Gzip,
+    /// zstd.
+    Zstd,
+}
+
+/// A layer being made.
+#[derive(Debug, Default)]
+pub struct Layer {
+    tar: Vec<u8>,
+}
+
+/// All times in test images.
+const TIME: u64 = 1_700_000_000;
+
+impl Layer {
+    fn add(mut self, path: &str, kind: EntryType, mode: u32, data: &[u8], link: &str, pax: &[(&str, &[u8])]) -> Self {
+        let mut tar = Builder::new(&mut self.tar);
+        if !pax.is_empty() {
+            tar.append_pax_extensions(pax.iter().copied()).expect("memory");
+        }
+        let mut header = Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(TIME);
+        header.set_size(data.len() as u64);
+        if !link.is_empty() {
+            header.set_link_name_literal(link).expect("a short link");
+        }
+        header.set_path(path).expect("a short path");
+        header.set_cksum();
+        tar.append(&header, data).expect("memory");
+        // The end of the archive is written once, by the image.
+        std::mem::forget(tar);
+        self
+    }
+
+    /// A directory, 0755.
+    #[must_use]
+    pub fn dir(self, path: &str) -> Self {
+        self.add(path, EntryType::Directory, 0o755, b"", "", &[])
+    }
+
+    /// A file, 0644.
+    #[must_use]
+    pub fn file(self, path: &str, data: impl AsRef<[u8]>) -> Self {
+        self.add(path, EntryType::Regular, 0o644, data.as_ref(), "", &[])
+    }
+
+    /// A file with a mode.
+    #[must_use]
+    pub fn program(self, path: &str, mode: u32, data: impl AsRef<[u8]>) -> Self {
+        self.add(path, EntryType::Regular, mode, data.as_ref(), "", &[])
+    }
+
+    /// A file with an extended attribute.
+    #[must_use]
+    pub fn xattr(self, path: &str, name: &str, value: &[u8]) -> Self {
+        let key = format!("SCHILY.xattr.{name}");
+        self.add(path, EntryType::Regular, 0o755, b"with an attribute", "", &[(&key, value)])
+    }
+
+    /// A hardlink.
+    #[must_use]
+    pub fn link(self, path: &str, target: &str) -> Self {
+        self.add(path, EntryType::Link, 0o644, b"", target, &[])
+    }
+
+    /// A hardlink with a mode.
+    #[must_use]
+    pub fn program_link(self, path: &str, target: &str, mode: u32) -> Self {
+        self.add(path, EntryType::Link, mode, b"", target, &[])
+    }
+
+    /// A symbolic link.
+    #[must_use]
+    pub fn symlink(self, path: &str, target: &str) -> Self {
+        self.add(path, EntryType::Symlink, 0o777, b"", target, &[])
+    }
+
+    /// A named pipe.
+    #[must_use]
+    pub fn fifo(self, path: &str) -> Self {
+        self.add(path, EntryType::Fifo, 0o644, b"", "", &[])
+    }
+
+    /// Deletes a path of the layers below.
+    #[must_use]
+    pub fn whiteout(self, path: &str) -> Self {
+        let marked = match path.rsplit_once('/') {
+            Some((dir, name)) => format!("{dir}/.wh.{name}"),
+            None => format!(".wh.{path}"),
+        };
+        self.file(&marked, "")
+    }
+
+    /// Hides the children of a directory in the layers below.
+    #[must_use]
+    pub fn opaque(self, dir: &str) -> Self {
+        self.file(&format!("{dir}/.wh..wh..opq"), "")
+    }
+
+    /// The bytes of the tar, with its end.
+    pub fn bytes(mut self) -> Vec<u8> {
+        self.tar.extend_from_slice(&[0; 1024]);
+        self.tar
+    }
+}
+
+impl Default for Image {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Image {
+    /// No layers yet, for this machine's architecture, gzip.
+    pub fn new() -> Self {
+        let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+        Self {
+            layers: Vec::new(),
+            config: json!({}),
+            platform: ("linux".to_owned(), architecture.to_owned()),
+            packing: Packing::Gzip,
+        }
+    }
+
+    /// Debian's busybox with its tools: it runs. Three layers with a deletion, an overwrite, hardlinks, setuid, an
+    /// extended attribute, a symbolic link and a pipe.
+    pub fn busybox() -> Self {
+        let busybox = fs::read(crate::tools::find(embedded::Program::Busybox)).expect("busybox can be read");
+        Self::new()
+            .layer(|l| {
+                let l = l.dir("bin").dir("etc").dir("tmp").dir("old").program("bin/busybox", 0o4755, &busybox);
+                ["sh", "cat", "ls", "echo", "sleep"]
+                    .into_iter()
+                    .fold(l, |l, tool| l.program_link(&format!("bin/{tool}"), "bin/busybox", 0o4755))
+                    .file("etc/motd", "from the first layer\n")
+                    .file("old/gone", "x".repeat(10_000))
+                    .file("old/kept", "kept")
+                    .file("etc/shared", "shared by two names")
+            })
+            .layer(|l| l.file("etc/motd", "flat and running\n").whiteout("old/gone").xattr("etc/marked", "user.demo", b"a\nb\0c"))
+            .layer(|l| l.link("etc/shared-too", "etc/shared").symlink("etc/link", "../bin/busybox").fifo("etc/pipe"))
+            .config(json!({ "Cmd": ["/bin/cat", "/etc/motd"], "Healthcheck": { "Test": ["CMD", "true"] } }))
+    }
+
+    /// Adds a layer on top.
+    #[must_use]
+    pub fn layer(mut self, fill: impl FnOnce(Layer) -> Layer) -> Self {
+        self.layers.push(fill(Layer::default()).bytes());
+        self
+    }
+
+    /// Adds a layer of these bytes.
+    #[must_use]
+    pub fn raw_layer(mut self, tar: Vec<u8>) -> Self {
+        self.layers.push(tar);
+        self
+    }
+
+    /// What the config's `config` is.
+    #[must_use]
+    pub fn config(mut self, config: Value) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Another platform than this machine's.
+    #[must_use]
+    pub fn platform(mut self, os: &str, architecture: &str) -> Self {
+        self.platform = (os.to_owned(), architecture.to_owned());
+        self
+    }
+
+    /// Another compression than gzip.
+    #[must_use]
+    pub fn packed(mut self, packing: Packing) -> Self {
+        self.packing = packing;
+        self
+    }
+
+    /// The image's files as an OCI image layout, by name.
+    pub fn layout(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        let kind = match self.packing {
+            Packing::Plain => "application/vnd.oci.image.layer.v1.tar",
+            Packing::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+            Packing::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+        };
+        let layers: Vec<Value> =
+            self.layers.iter().map(|layer| put(&mut files, kind, &pack(layer, self.packing))).collect();
+        let config = put(&mut files, "application/vnd.oci.image.config.v1+json", self.config_json().as_bytes());
+        let kind = "application/vnd.oci.image.manifest.v1+json";
+        let manifest = json!({ "schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers }).to_string();
+        let mut manifest = put(&mut files, kind, manifest.as_bytes());
+        manifest["annotations"] = json!({ "org.opencontainers.image.ref.name": "latest" });
+        let index = json!({ "schemaVersion": 2, "manifests": [manifest] }).to_string();
+        files.insert("index.json".to_owned(), index.into_bytes());
+        files.insert("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec());
+        files
+    }
+
+    /// The image's files as `docker save` writes them, by name.
+    pub fn docker_save(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        let mut names = Vec::new();
+        for (place, layer) in self.layers.iter().enumerate() {
+            let name = format!("{place}/layer.tar");
+            files.insert(name.clone(), layer.clone());
+            names.push(name);
+        }
+        files.insert("config.json".to_owned(), self.config_json().into_bytes());
+        let manifest = json!([{ "Config": "config.json", "RepoTags": ["demo:1"], "Layers": names }]).to_string();
+        files.insert("manifest.json".to_owned(), manifest.into_bytes());
+        files
+    }
+
+    fn config_json(&self) -> String {
+        let diff_ids: Vec<String> = self.layers.iter().map(|layer| digest(layer)).collect();
+        json!({
+            "created": "2026-01-01T00:00:00Z",
+            "os": self.platform.0,
+            "architecture": self.platform.1,
+            "config": self.config,
+            "rootfs": { "type": "layers", "diff_ids": diff_ids },
+        })
+        .to_string()
+    }
+}
+
+/// `sha256:<hex>` of bytes.
+pub fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+}
+
+fn put(files: &mut BTreeMap<String, Vec<u8>>, kind: &str, bytes: &[u8]) -> Value {
+    let digest = digest(bytes);
+    files.insert(format!("blobs/{}", digest.replace(':', "/")), bytes.to_vec());
+    json!({ "mediaType": kind, "digest": digest, "size": bytes.len() })
+}
+
+/// Compresses bytes.
+pub fn pack(bytes: &[u8], packing: Packing) -> Vec<u8> {
+    match packing {
+        Packing::Plain => bytes.to_vec(),
+        Packing::Gzip => {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gzip.write_all(bytes).expect("memory");
+            gzip.finish().expect("memory")
+        }
+        Packing::Zstd => zstd::bulk::compress(bytes, 3).expect("memory"),
+    }
+}
+
+/// Writes files into a directory.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn write_dir(files: &BTreeMap<String, Vec<u8>>, dir: &Path) -> Result<()> {
+    for (name, bytes) in files {
+        let path = dir.join(name);
+        fs::create_dir_all(path.parent().expect("a file has a directory"))?;
+        fs::write(path, bytes)?;
+    }
+    Ok(())
+}
+
+/// Files as a tar.
+pub fn tar_of(files: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
+    let mut tar = Builder::new(Vec::new());
+    for (name, bytes) in files {
+        let mut header = Header::new_ustar();
+        header.set_mode(0o644);
+        header.set_size(bytes.len() as u64);
+        tar.append_data(&mut header, name, bytes.as_slice()).expect("memory");
+    }
+    tar.into_inner().expect("memory")
+}

@@ -1,1 +1,0 @@
-//! Nothing here: the stories are in `stories/`.
