@@ -44,7 +44,8 @@ fn the_import_goes_on_elsewhere() {
     assert_eq!(live["flat"]["certificate"], live["flat"]["verified"]);
     let events: Vec<Value> =
         factory.run(&["events", "-o", "json"]).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    let of = |kind: &str| events.iter().filter(|e| e["event"]["type"] == format!("dev.platen.{kind}.v1")).count();
+    let of =
+        |kind: &str| events.iter().filter(|e| e["event"]["type"] == format!("dev.platen.{kind}.v1")).count();
     assert_eq!((of("image.flattened"), of("image.live"), of("image.import.failed")), (1, 1, 0));
     let log = crate::until("the log is closed", || {
         let log: Value = serde_json::from_str(&factory.run(&["logs", &id, "-o", "json"])).unwrap();

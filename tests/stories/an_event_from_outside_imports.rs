@@ -9,7 +9,8 @@ fn publish(factory: &Factory, messages: &[Value]) {
     let (user, password) = login.split_once(':').unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let options = async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
+        let options =
+            async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
         let client = options.connect(address).await.unwrap();
         for message in messages {
             client.publish("image.import.requested", message.to_string().into()).await.unwrap();
@@ -36,15 +37,18 @@ fn a_source_and_no_image_is_an_import() {
         "type": "dev.platen.image.import.requested.v1", "hub": "main",
         "data": { "source": source, "name": "by-event", "override": { "target": "demo/web:2" } },
     });
-    publish(&factory, &[
-        json!({ "hub": "main", "source": source }),
-        // The same event twice is one import.
-        cloud_event.clone(),
-        cloud_event,
-        json!({ "hub": "main", "source": "no-such-source" }),
-        json!({ "hub": "nobody", "source": source }),
-        json!("not an object"),
-    ]);
+    publish(
+        &factory,
+        &[
+            json!({ "hub": "main", "source": source }),
+            // The same event twice is one import.
+            cloud_event.clone(),
+            cloud_event,
+            json!({ "hub": "main", "source": "no-such-source" }),
+            json!({ "hub": "nobody", "source": source }),
+            json!("not an object"),
+        ],
+    );
     let live = crate::until("both imports are live", || {
         let all = images(&factory);
         (all.iter().filter(|i| i["state"]["current"] == "live").count() == 3).then_some(all)

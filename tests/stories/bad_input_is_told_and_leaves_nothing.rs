@@ -40,13 +40,26 @@ fn what_a_registry_does_not_give_is_told() {
     let (registry, factory) = (Registry::start(), Factory::start());
     let reference = registry.push(&small(), "demo/small:1");
     let host = registry.host();
-    refused(&factory, &format!("{host}/demo/small:2"), &[], "registry.not_found", "there is no such repository, tag");
-    refused(&factory, &format!("{host}/demo/none:1"), &[], "registry.not_found", "there is no such repository, tag");
+    refused(
+        &factory,
+        &format!("{host}/demo/small:2"),
+        &[],
+        "registry.not_found",
+        "there is no such repository, tag",
+    );
+    refused(
+        &factory,
+        &format!("{host}/demo/none:1"),
+        &[],
+        "registry.not_found",
+        "there is no such repository, tag",
+    );
     let other = registry.push(&small().platform("linux", "s390x"), "demo/other:1");
     refused(&factory, &other, &["--platform", "linux/amd64"], "platform.missing", "linux/s390x");
     // A blob that was changed on the registry's disk, and one that was cut.
     let layout = small().layout();
-    let layer = layout.iter().filter(|(name, _)| name.starts_with("blobs/")).max_by_key(|(_, b)| b.len()).unwrap();
+    let layer =
+        layout.iter().filter(|(name, _)| name.starts_with("blobs/")).max_by_key(|(_, b)| b.len()).unwrap();
     let _ = layer;
     let manifest: Value = layout
         .iter()
@@ -98,17 +111,32 @@ fn archives_that_are_none_are_told() {
     let whole = tar_of(&small().layout());
     let cut = give("cut.tar", whole[..whole.len() / 2].to_vec());
     refused(&factory, &cut, &[], "archive.invalid", "cannot be imported");
-    refused(&factory, &give("text.tar", b"<html>log in</html>".to_vec()), &[], "archive.invalid", "cannot be imported");
+    refused(
+        &factory,
+        &give("text.tar", b"<html>log in</html>".to_vec()),
+        &[],
+        "archive.invalid",
+        "cannot be imported",
+    );
     refused(&factory, &give("empty.tar", Vec::new()), &[], "archive.invalid", "cannot be imported");
     let mut lies = small().layout();
     for (name, bytes) in &mut lies {
         if name.starts_with("blobs/") && bytes.starts_with(&[0x1f, 0x8b]) {
-            *bytes = testkit::image::pack(&small().layer(|l| l).layout()["index.json"], testkit::image::Packing::Gzip);
+            *bytes = testkit::image::pack(
+                &small().layer(|l| l).layout()["index.json"],
+                testkit::image::Packing::Gzip,
+            );
         }
     }
     refused(&factory, &give("lies.tar", tar_of(&lies)), &[], "descriptor.size", "size");
     let not_tar = Image::new().raw_layer(b"this is no tar".repeat(100));
-    refused(&factory, &give("not-tar.tar", tar_of(&not_tar.layout())), &[], "tar.invalid", "not a tar archive");
+    refused(
+        &factory,
+        &give("not-tar.tar", tar_of(&not_tar.layout())),
+        &[],
+        "tar.invalid",
+        "not a tar archive",
+    );
     let mut escaping = small().docker_save();
     let text = String::from_utf8(escaping["manifest.json"].clone()).unwrap();
     let text = text.replace("config.json", "../../etc/passwd");
@@ -137,7 +165,8 @@ fn the_api_refuses_what_makes_no_sense() {
     };
     let key = Some(key.as_str());
     let hub = r#"{"name":"x","origin":{"type":"docker-hub","details":{"target":"A B"}}}"#;
-    let no_scheme = r#"{"name":"x","origin":{"type":"oci-registry","details":{"target":"a","url":"r.example"}}}"#;
+    let no_scheme =
+        r#"{"name":"x","origin":{"type":"oci-registry","details":{"target":"a","url":"r.example"}}}"#;
     for (method, path, body, key, status, code) in [
         ("GET", "/v1/images", "", None, 401, "401.auth"),
         ("GET", "/v1/images", "", Some("platen_x_y"), 401, "401.auth"),
@@ -147,13 +176,24 @@ fn the_api_refuses_what_makes_no_sense() {
         ("POST", "/v1/images", r#"{"surprise":1}"#, key, 422, "422.invalid-argument"),
         ("POST", "/v1/images/sources", hub, key, 422, "422.invalid-argument"),
         ("POST", "/v1/images/sources", no_scheme, key, 422, "422.invalid-argument"),
-        ("POST", "/v1/images/tasks", r#"{"action":"prune","contents":{"min_age":"soon"}}"#, key, 422, "422.invalid-argument"),
+        (
+            "POST",
+            "/v1/images/tasks",
+            r#"{"action":"prune","contents":{"min_age":"soon"}}"#,
+            key,
+            422,
+            "422.invalid-argument",
+        ),
         ("GET", "/v1/images?page[size]=0", "", key, 422, "422.invalid-argument"),
         ("GET", "/nowhere", "", key, 404, "404.route"),
     ] {
         let path = path.replace('[', "%5B").replace(']', "%5D");
         let (got, answer) = ask(method, &path, body, key);
-        assert_eq!((got, answer["error"]["code"].as_str()), (status, Some(code)), "{method} {path}: {answer}");
+        assert_eq!(
+            (got, answer["error"]["code"].as_str()),
+            (status, Some(code)),
+            "{method} {path}: {answer}"
+        );
         assert!(answer["data"].is_null() && answer["error"]["detail"].as_str().unwrap().len() > 10);
     }
     let none = r#"{"name":"shell","origin":{"type":"none","details":{}}}"#;

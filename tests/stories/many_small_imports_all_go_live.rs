@@ -9,7 +9,8 @@ use testkit::{Factory, Image, Registry};
 fn none_is_lost_and_none_is_doubled() {
     let count: usize = std::env::var("PLATEN_TEST_IMPORTS").ok().and_then(|n| n.parse().ok()).unwrap_or(60);
     let (registry, factory) = (Registry::start(), Factory::start());
-    let reference = registry.push(&Image::new().layer(|l| l.file("a", "a")).layer(|l| l.file("b", "b")), "demo/tiny:1");
+    let reference =
+        registry.push(&Image::new().layer(|l| l.file("a", "a")).layer(|l| l.file("b", "b")), "demo/tiny:1");
     factory.import(&reference, &[]);
     let source = factory.run(&["sources", "-o", "name"]).trim().to_owned();
     let (url, key) = (factory.env("PLATEN_URL"), factory.env("PLATEN_API_KEY"));
@@ -24,7 +25,8 @@ fn none_is_lost_and_none_is_doubled() {
     }
     testkit::tools::run(&mut curl);
     let all = crate::until("all are live", || {
-        let all: Vec<Value> = serde_json::from_str(&factory.run(&["images", "-o", "json", "--limit", "500"])).unwrap();
+        let all: Vec<Value> =
+            serde_json::from_str(&factory.run(&["images", "-o", "json", "--limit", "500"])).unwrap();
         all.iter().all(|i| i["state"]["current"] == "live").then_some(all)
     });
     assert_eq!(all.len(), count + 1);

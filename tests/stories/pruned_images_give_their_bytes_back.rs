@@ -7,7 +7,10 @@ use testkit::{Factory, Image, Registry};
 
 fn stored(dir: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
-    entries.flatten().map(|e| if e.path().is_dir() { stored(&e.path()) } else { e.metadata().map_or(0, |m| m.len()) }).sum()
+    entries
+        .flatten()
+        .map(|e| if e.path().is_dir() { stored(&e.path()) } else { e.metadata().map_or(0, |m| m.len()) })
+        .sum()
 }
 
 #[test]
@@ -18,7 +21,8 @@ fn what_nobody_uses_goes() {
     let two = registry.push(&base.layer(|l| l.file("two", "2".repeat(400_000))), "demo/app:2");
     let one = factory.import(&one, &[]);
     let two = factory.import(&two, &[]);
-    let (one_new, two_new) = (one["flat"]["bytes_new"].as_u64().unwrap(), two["flat"]["bytes_new"].as_u64().unwrap());
+    let (one_new, two_new) =
+        (one["flat"]["bytes_new"].as_u64().unwrap(), two["flat"]["bytes_new"].as_u64().unwrap());
     assert!(two_new * 5 < one_new, "the base is stored once: {one_new} then {two_new}");
     // Young images stay.
     let report: Value = serde_json::from_str(&factory.run(&["prune", "-o", "json"])).unwrap();

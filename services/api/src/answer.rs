@@ -34,12 +34,18 @@ impl Refusal {
 
     /// There is no such thing, or the caller may not know that there is.
     pub(crate) fn not_found(reason: &'static str, what: &str, id: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, reason, "Not found", format!("There is no {what} `{id}` in this hub."))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            reason,
+            "Not found",
+            format!("There is no {what} `{id}` in this hub."),
+        )
     }
 
     /// A field of the request is not what it must be.
     pub(crate) fn invalid(field: &str, detail: impl Into<String>) -> Self {
-        let refusal = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-argument", "Invalid argument", detail);
+        let refusal =
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-argument", "Invalid argument", detail);
         Self { source: Some(field.to_owned()), ..refusal }
     }
 
@@ -93,7 +99,10 @@ impl IntoResponse for Refusal {
             headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("2"));
         }
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer realm=\"platen\""));
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                header::HeaderValue::from_static("Bearer realm=\"platen\""),
+            );
         }
         response
     }
@@ -103,7 +112,9 @@ impl From<DbError> for Refusal {
     fn from(error: DbError) -> Self {
         match error {
             DbError::Conflict(sentence) => Self::conflict(sentence),
-            DbError::Unavailable(_) => Self::not_ready("The factory's database is not reachable; try again shortly."),
+            DbError::Unavailable(_) => {
+                Self::not_ready("The factory's database is not reachable; try again shortly.")
+            }
             DbError::LeaseLost => Self::conflict("The image has just been changed by somebody else."),
             other => Self::internal(&other.into()),
         }

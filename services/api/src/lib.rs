@@ -32,7 +32,10 @@ pub(crate) struct App {
 /// # Errors
 /// When the store cannot be opened.
 pub fn routes(cx: &Context) -> Result<Router> {
-    let app = App { cx: cx.clone(), store: Store::open(StoreConfig { threads: 1, ..StoreConfig::local(cx.config.store_dir()) })? };
+    let app = App {
+        cx: cx.clone(),
+        store: Store::open(StoreConfig { threads: 1, ..StoreConfig::local(cx.config.store_dir()) })?,
+    };
     let bounded = Router::new()
         .merge(routes::images::routes())
         .merge(routes::tasks::routes())

@@ -54,7 +54,8 @@ impl Worker for Verify {
         if !["manifest", "config", "layer"].iter().all(|kind| kinds.iter().any(|k| k == kind)) {
             return Err(wrong("a part of the image is missing").into());
         }
-        job.log.say(format!("Verified: what is stored is what was made (certificate {}).", claimed.certificate));
+        job.log
+            .say(format!("Verified: what is stored is what was made (certificate {}).", claimed.certificate));
         job.log.say(format!("Live: {} of {}, one layer.", row.name, row.source.identifier));
         let end = job.log.flush().await;
         cx.db.live(&job.claim, &claimed.certificate, end).await?;
@@ -65,7 +66,13 @@ impl Worker for Verify {
 }
 
 impl Verify {
-    async fn check_layer(&self, cx: &Context, job: &Job, blob: &ServedBlob, claimed: &Claimed) -> Result<(), Halt> {
+    async fn check_layer(
+        &self,
+        cx: &Context,
+        job: &Job,
+        blob: &ServedBlob,
+        claimed: &Claimed,
+    ) -> Result<(), Halt> {
         if let Some(before) = cx.db.recipe_verified(&blob.digest).await? {
             return same("certificate", &before, &claimed.certificate).map_err(Halt::from);
         }

@@ -45,7 +45,12 @@ async fn base(State(app): State<App>, headers: HeaderMap) -> Answer {
     Ok(([("docker-distribution-api-version", "registry/2.0")], axum::Json(json!({}))).into_response())
 }
 
-async fn wanted(State(app): State<App>, method: Method, Path(rest): Path<String>, headers: HeaderMap) -> Answer {
+async fn wanted(
+    State(app): State<App>,
+    method: Method,
+    Path(rest): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
     // Whoever shows no key learns nothing, not even which paths there are.
     let who = caller(&app, &headers).await?;
     let (name, wanted) = name::parse(&rest).ok_or_else(|| V2Error::name_unknown(&rest))?;

@@ -1,18 +1,14 @@
 //! The store's index, as Postgres keeps it.
 
-use std::time::Duration;
-
 use db::Db;
+use db::import::Claim;
 use store::{ChunkIndex, ChunkKey, Located};
 use tokio::runtime::Handle;
 
-/// How long packs that were found are held: longer than any import between finding a chunk and saving its recipe.
-/// A claim that lapses leaves nothing behind but this.
-const HOLD: Duration = Duration::from_secs(3600);
-
-/// Chunks in Postgres, asked from a blocking thread.
+/// Chunks in Postgres, asked from a blocking thread. What is found is held for the claim.
 pub(crate) struct Chunks {
     pub(crate) db: Db,
+    pub(crate) claim: Claim,
     pub(crate) runtime: Handle,
 }
 
@@ -20,7 +16,8 @@ impl ChunkIndex for Chunks {
     fn find(&self, keys: &[ChunkKey]) -> anyhow::Result<Vec<Option<Located>>> {
         let Some(first) = keys.first() else { return Ok(Vec::new()) };
         let digests: Vec<[u8; 32]> = keys.iter().map(|key| key.digest).collect();
-        let found = self.runtime.block_on(self.db.find_chunks(&digests, &first.codec.to_string(), HOLD))?;
+        let found =
+            self.runtime.block_on(self.db.find_chunks(&self.claim, &digests, &first.codec.to_string()))?;
         keys.iter()
             .map(|key| {
                 let Some(chunk) = found.get(&key.digest) else { return Ok(None) };

@@ -49,13 +49,17 @@ pub(crate) async fn flatten(
 ) -> Result<Flattened, Halt> {
     let began = Instant::now();
     let bytes_in = input.layers.iter().map(|layer| layer.size).sum();
-    job.log.say(format!("Importing {} layers, {bytes_in} bytes, for {}.", input.layers.len(), input.platform));
+    job.log.say(format!(
+        "Importing {} layers, {bytes_in} bytes, for {}.",
+        input.layers.len(),
+        input.platform
+    ));
     let layers = read_layers(job, &input).await?;
     cx.db.advance(&job.claim, State::Verifying, "factory").await?;
     let pack = PackId::new();
     cx.db.pack_begins(&pack.to_string(), &job.claim).await?;
     let codec = codec(source.flat.codec)?;
-    let index = Arc::new(Chunks { db: cx.db.clone(), runtime: Handle::current() });
+    let index = Arc::new(Chunks { db: cx.db.clone(), claim: job.claim.clone(), runtime: Handle::current() });
     let writer = store.layer_writer(pack, codec, index).map_err(|e| store_failed(&e))?;
     let lost = job.lost.clone();
     let emitted = tokio::task::spawn_blocking(move || one_layer(&layers, writer, lost)).await;
@@ -91,7 +95,8 @@ async fn read_layers(job: &Job, input: &Input) -> Result<Vec<LayerIndex>, Halt> 
             while running.len() < AT_ONCE
                 && let Some((place, (layer, read))) = waiting.next()
             {
-                let (reader, dir, budget) = (input.reader(layer, Arc::clone(read)), input.scratch.clone(), budget.clone());
+                let (reader, dir, budget) =
+                    (input.reader(layer, Arc::clone(read)), input.scratch.clone(), budget.clone());
                 let reader = Stoppable { inner: reader, lost: job.lost.clone() };
                 running.spawn_blocking(move || (place, read_layer(reader, &dir, &budget)));
             }
@@ -202,7 +207,8 @@ fn saved(
     warnings: Vec<String>,
 ) -> Result<Saved, Halt> {
     let refuse = |e: flatten::ConfigError| Halt::failed(Failure::permanent(e.code(), e.to_string()), &e);
-    let (digest, diff_id) = (Digest::sha256(&written.digest).to_string(), Digest::sha256(&written.diff_id).to_string());
+    let (digest, diff_id) =
+        (Digest::sha256(&written.digest).to_string(), Digest::sha256(&written.diff_id).to_string());
     let config = flat_config(&input.config, &diff_id, input.layers.len(), pin.digest()).map_err(refuse)?;
     let config_digest = Digest::of(&config).to_string();
     let media_type = format!("application/vnd.oci.image.layer.v1.tar+{}", codec.suffix());
@@ -281,13 +287,20 @@ fn layer_failed(layer: &Layer, place: usize, error: &LayerError) -> Halt {
 }
 
 fn store_failed(error: &store::Error) -> Halt {
-    let failure = Failure { code: error.code().to_owned(), message: format!("{error}."), transient: !error.is_permanent() };
+    let failure = Failure {
+        code: error.code().to_owned(),
+        message: format!("{error}."),
+        transient: !error.is_permanent(),
+    };
     Halt::failed(failure, error)
 }
 
 fn emit_failed(error: &io::Error) -> Halt {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<store::Error>()) {
         Some(error) => store_failed(error),
-        None => Halt::failed(Failure::transient("factory.disk", "The factory's disk cannot be read or written."), error),
+        None => Halt::failed(
+            Failure::transient("factory.disk", "The factory's disk cannot be read or written."),
+            error,
+        ),
     }
 }

@@ -68,12 +68,14 @@ impl Input {
     ) -> Result<Self, Halt> {
         let scratch = cx.config.data_dir.join("tmp");
         let made = tokio::fs::create_dir_all(&scratch).await;
-        made.map_err(|e| Failure::transient("factory.disk", format!("The factory's disk cannot be written to: {e}.")))?;
+        made.map_err(|e| {
+            Failure::transient("factory.disk", format!("The factory's disk cannot be written to: {e}."))
+        })?;
         match pin {
             Pin::Registry { manifest, platform, .. } => {
                 let target = source.origin.target().unwrap_or_default();
-                let target =
-                    Target::of(&source.origin, target).map_err(|e| Failure::permanent(e.code(), e.to_string()))?;
+                let target = Target::of(&source.origin, target)
+                    .map_err(|e| Failure::permanent(e.code(), e.to_string()))?;
                 let repository = client.repository(&target, registry::credentials(&source.origin));
                 from_registry(repository, manifest, platform, scratch).await
             }
@@ -82,9 +84,13 @@ impl Input {
                     Some(text) => text.parse().map_err(registry::refused)?,
                     None => Platform::host(),
                 };
-                let path = store.upload_path(UploadId::of(job.claim.image.to_bytes())).await.map_err(|_| {
-                    Failure::permanent("upload.missing", "The archive is not there any more; upload it again.")
-                })?;
+                let path =
+                    store.upload_path(UploadId::of(job.claim.image.to_bytes())).await.map_err(|_| {
+                        Failure::permanent(
+                            "upload.missing",
+                            "The archive is not there any more; upload it again.",
+                        )
+                    })?;
                 from_archive(path, wanted, scratch).await
             }
         }
@@ -101,7 +107,9 @@ impl Input {
                 });
                 blocking_reader(stream)
             }
-            (From::Archive(archive), Part::Archived(part)) => Box::new(Counted { inner: archive.reader(part), read }),
+            (From::Archive(archive), Part::Archived(part)) => {
+                Box::new(Counted { inner: archive.reader(part), read })
+            }
             // Layers are made together with where they come from.
             _ => Box::new(std::io::empty()),
         }
@@ -121,13 +129,21 @@ impl Read for Counted {
     }
 }
 
-async fn from_registry(repository: Repository, manifest: &str, platform: &str, scratch: PathBuf) -> Result<Input, Halt> {
-    let digest: Digest = manifest.parse().map_err(|_| Failure::permanent("digest.invalid", "The pinned digest is none."))?;
+async fn from_registry(
+    repository: Repository,
+    manifest: &str,
+    platform: &str,
+    scratch: PathBuf,
+) -> Result<Input, Halt> {
+    let digest: Digest =
+        manifest.parse().map_err(|_| Failure::permanent("digest.invalid", "The pinned digest is none."))?;
     let fetched = repository.manifest(&Version::Digest(digest)).await.map_err(registry::halt)?;
     let Document::Manifest(manifest) =
         Document::parse(&fetched.bytes, fetched.media_type.as_deref()).map_err(registry::refused)?
     else {
-        return Err(Failure::permanent("manifest.invalid", "What was pinned is not an image any more.").into());
+        return Err(
+            Failure::permanent("manifest.invalid", "What was pinned is not an image any more.").into()
+        );
     };
     let config = repository.blob_bytes(&manifest.config, MOST_BYTES).await.map_err(registry::halt)?;
     let read = ImageConfig::parse(&config, manifest.layers.len()).map_err(registry::refused)?;
@@ -151,7 +167,8 @@ async fn from_archive(path: PathBuf, wanted: Platform, scratch: PathBuf) -> Resu
     let opened = tokio::task::spawn_blocking(move || open_archive(&path, &dir, &wanted));
     let ended = |_| Failure::transient("internal.thread", "A thread of the factory ended.");
     let (archive, image) = opened.await.map_err(ended)?.map_err(|e| {
-        let failure = Failure { code: e.code().to_owned(), message: e.to_string(), transient: !e.is_permanent() };
+        let failure =
+            Failure { code: e.code().to_owned(), message: e.to_string(), transient: !e.is_permanent() };
         Halt::failed(failure, &e)
     })?;
     let layers = image.layers.into_iter().map(|layer| Layer {

@@ -40,7 +40,8 @@ impl Worker for Importer {
 
     async fn work(&self, cx: &Context, job: &Job) -> Result<(), Halt> {
         let pin = job.claim.pin.clone();
-        let pin = pin.ok_or_else(|| Failure::transient("import.unpinned", "The import is not pinned yet."))?;
+        let pin =
+            pin.ok_or_else(|| Failure::transient("import.unpinned", "The import is not pinned yet."))?;
         if job.claim.lapses > db::import::MAX_LAPSES {
             let told = "Given up: every factory that tried this import went away in the middle of it.";
             return Err(Failure::permanent("attempts.exhausted", told).into());

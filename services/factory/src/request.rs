@@ -79,7 +79,10 @@ async fn new_shell(
     };
     let origin = &row.source.origin;
     if matches!(origin, Origin::None(_) | Origin::CycleUpload(_)) {
-        return Ok(Err(format!("a source of origin `{}` cannot be imported from by an event", origin.kind())));
+        return Ok(Err(format!(
+            "a source of origin `{}` cannot be imported from by an event",
+            origin.kind()
+        )));
     }
     if let Some(target) = wanted.overrides.as_ref().and_then(|o| o.target.as_deref())
         && let Err(error) = oci::reference::Target::of(origin, target)

@@ -27,7 +27,8 @@ pub async fn run(cx: Context) -> Result<()> {
     for _ in 0..cx.config.slots.max(1) {
         tasks.spawn(keep(cx.clone(), cx.bus.pull(bus::LOGS, "logbook", "log.image.*")));
     }
-    tasks.spawn(on_image_ended::run(cx.clone(), cx.bus.pull(bus::IMAGES, "logbook-image-live", "image.live")));
+    tasks
+        .spawn(on_image_ended::run(cx.clone(), cx.bus.pull(bus::IMAGES, "logbook-image-live", "image.live")));
     let failed = cx.bus.pull(bus::IMAGES, "logbook-image-import-failed", "image.import.failed");
     tasks.spawn(on_image_ended::run(cx.clone(), failed));
     tasks.spawn(sweep(cx));

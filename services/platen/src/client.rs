@@ -54,7 +54,8 @@ impl Client {
 
     /// Sends, and turns a refusal into an [`ApiError`].
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response> {
-        let response = request.send().await.with_context(|| format!("the factory at {} does not answer", self.base))?;
+        let response =
+            request.send().await.with_context(|| format!("the factory at {} does not answer", self.base))?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -85,7 +86,12 @@ impl Client {
     }
 
     /// Sends a JSON body, and reads the `data` of the answer.
-    pub(crate) async fn json<T: DeserializeOwned>(&self, method: Method, path: &str, body: &impl Serialize) -> Result<T> {
+    pub(crate) async fn json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T> {
         read::<Data<T>>(self.send(self.request(method, path).json(body)).await?).await.map(|d| d.data)
     }
 

@@ -32,7 +32,9 @@ pub(crate) enum Fail {
 /// Says what went wrong, on standard error, and chooses the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     // A reader that has seen enough (`platen images | head`) is no failure.
-    if error.chain().any(|e| e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)) {
+    if error.chain().any(|e| {
+        e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    }) {
         return ExitCode::SUCCESS;
     }
     let refusal = error.chain().find_map(|e| e.downcast_ref::<ApiError>());

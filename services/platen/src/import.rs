@@ -82,7 +82,12 @@ pub(crate) async fn run(args: &Import) -> Result<()> {
             return Err(Fail::Interrupted(said.to_owned()).into());
         }
     };
-    let late = || Fail::TimedOut(format!("The import is not over after {} seconds; it goes on in the factory.", args.timeout));
+    let late = || {
+        Fail::TimedOut(format!(
+            "The import is not over after {} seconds; it goes on in the factory.",
+            args.timeout
+        ))
+    };
     let (client, image) = done.map_err(|_| late())??;
     print(args, &client, &image)?;
     match image.state.error {

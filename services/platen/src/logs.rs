@@ -34,7 +34,9 @@ pub(crate) async fn run(args: &Logs) -> Result<()> {
         let mut follow = Follow::new(client, image.id, args.from);
         loop {
             match follow.next().await? {
-                Heard::Line(line) if args.output == Format::Json => output::line(&serde_json::to_string(&line)?)?,
+                Heard::Line(line) if args.output == Format::Json => {
+                    output::line(&serde_json::to_string(&line)?)?
+                }
                 Heard::Line(line) => output::line(&line.line.line)?,
                 Heard::Progress(_) => {}
                 Heard::End => return Ok(()),

@@ -25,7 +25,9 @@ fn main() -> ExitCode {
     chassis::service::install_crypto();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return fail::report(&anyhow::Error::from(error).context("the runtime cannot be started")),
+        Err(error) => {
+            return fail::report(&anyhow::Error::from(error).context("the runtime cannot be started"));
+        }
     };
     let outcome = runtime.block_on(cli::run(cli));
     // Blocking threads (a terminal's input, a name being looked up) must not hold the end up.

@@ -62,7 +62,8 @@ impl Process {
         let Ok(command) = fs::read(format!("/proc/{}/cmdline", self.pid)) else { return false };
         let mut words = command.split(|b| *b == 0);
         let program = words.next().unwrap_or_default();
-        let is_platen = Path::new(&*String::from_utf8_lossy(program)).file_name().is_some_and(|name| name == "platen");
+        let is_platen =
+            Path::new(&*String::from_utf8_lossy(program)).file_name().is_some_and(|name| name == "platen");
         is_platen && words.next() == Some(b"up")
     }
 

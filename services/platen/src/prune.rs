@@ -39,14 +39,17 @@ pub(crate) async fn run(args: &Prune) -> Result<()> {
         dry_run: args.dry_run,
     };
     let client = Client::new(&args.server)?;
-    let report: PruneReport = client.json(Method::POST, "/v1/images/tasks", &api::Prune::Prune { contents }).await?;
+    let report: PruneReport =
+        client.json(Method::POST, "/v1/images/tasks", &api::Prune::Prune { contents }).await?;
     match args.output {
         Format::Json => return output::json(&report),
         Format::Name => report.images.iter().try_for_each(|image| output::line(image.id.as_str()))?,
         Format::Table => output::table(
             &["ID", "NAME", "LAST USED", "REASON", "SIZE"],
             report.images.iter().map(|image| {
-                let used = image.last_used.map_or_else(|| "never".to_owned(), |t| t.format("%Y-%m-%d %H:%M").to_string());
+                let used = image
+                    .last_used
+                    .map_or_else(|| "never".to_owned(), |t| t.format("%Y-%m-%d %H:%M").to_string());
                 vec![image.id.to_string(), image.name.clone(), used, image.reason.clone(), size(image.size)]
             }),
         )?,

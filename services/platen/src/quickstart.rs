@@ -47,7 +47,9 @@ pub(crate) async fn run(args: Quickstart) -> Result<()> {
     let (source, made) = match args.source {
         Some(source) => (source, None),
         None => {
-            step("Making a real image of three layers: Debian's busybox, an overwrite, a deletion, hardlinks.");
+            step(
+                "Making a real image of three layers: Debian's busybox, an overwrite, a deletion, hardlinks.",
+            );
             install::ensure(&[Program::Busybox])?;
             let dir = tempfile::tempdir()?;
             let path = dir.path().join("busybox.tar");
@@ -65,13 +67,19 @@ pub(crate) async fn run(args: Quickstart) -> Result<()> {
         step("Pull it with any client, by the reference above; any user name, the key as the password:");
         let dir = args.data_dir.display();
         eprintln!("    . {dir}/platen.env");
-        eprintln!("    skopeo copy --src-tls-verify=false --src-creds any:$PLATEN_API_KEY docker://<pull> oci:flat");
+        eprintln!(
+            "    skopeo copy --src-tls-verify=false --src-creds any:$PLATEN_API_KEY docker://<pull> oci:flat"
+        );
         eprintln!("    podman run --rm --tls-verify=false --creds any:$PLATEN_API_KEY <pull>");
     }
     if args.stop {
         down::run(&Down { data_dir: args.data_dir }).await?;
     } else {
-        eprintln!("\nThe factory stays up. Stop it with: {} down --data-dir {}", platen.display(), args.data_dir.display());
+        eprintln!(
+            "\nThe factory stays up. Stop it with: {} down --data-dir {}",
+            platen.display(),
+            args.data_dir.display()
+        );
     }
     imported
 }

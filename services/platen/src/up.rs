@@ -107,15 +107,20 @@ fn forget_own(config: &mut Config) {
     if config.data_dir.join("nats").is_dir() && config.nats_url.as_deref() == Some(&before.nats_url) {
         config.nats_url = None;
     }
-    if config.data_dir.join("postgres").is_dir() && config.database_url.as_deref() == Some(&before.database_url) {
+    if config.data_dir.join("postgres").is_dir()
+        && config.database_url.as_deref() == Some(&before.database_url)
+    {
         config.database_url = None;
     }
 }
 
 async fn serve(args: Up, shutdown: CancellationToken) -> Result<()> {
     let Up { config, listen, only, hub, api_key, .. } = args;
-    let wanted: BTreeSet<Service> =
-        if only.is_empty() { Service::value_variants().iter().copied().collect() } else { only.into_iter().collect() };
+    let wanted: BTreeSet<Service> = if only.is_empty() {
+        Service::value_variants().iter().copied().collect()
+    } else {
+        only.into_iter().collect()
+    };
     let data_dir = config.data_dir.clone();
     let (nats_url, database_url) = (config.nats().to_owned(), config.database().to_owned());
     let opening = Context::open(config, "platen", shutdown);
@@ -171,5 +176,9 @@ async fn start(
 }
 
 fn ready(url: &str, file: &Path, wanted: &BTreeSet<Service>) {
-    info!(services = wanted.len(), "the factory is up at {url}; its addresses and key are in {}", file.display());
+    info!(
+        services = wanted.len(),
+        "the factory is up at {url}; its addresses and key are in {}",
+        file.display()
+    );
 }

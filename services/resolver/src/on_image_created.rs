@@ -54,7 +54,9 @@ impl Worker for Pinner {
 
 fn platform(wanted: Option<&str>) -> Result<Platform, Failure> {
     match wanted {
-        Some(text) => text.parse().map_err(|e: oci::manifest::ManifestError| Failure::permanent(e.code(), e.to_string())),
+        Some(text) => text
+            .parse()
+            .map_err(|e: oci::manifest::ManifestError| Failure::permanent(e.code(), e.to_string())),
         None => Ok(Platform::host()),
     }
 }
@@ -68,7 +70,8 @@ async fn pin(job: &Job, repository: &Repository, wanted: &Platform) -> Result<Pi
     let first = repository.manifest(&target.version).await.map_err(registry::halt)?;
     let mut fetched = first.clone();
     for _ in 0..=NESTED {
-        let document = Document::parse(&fetched.bytes, fetched.media_type.as_deref()).map_err(registry::refused)?;
+        let document =
+            Document::parse(&fetched.bytes, fetched.media_type.as_deref()).map_err(registry::refused)?;
         match document {
             Document::Manifest(_) => {
                 job.log.say(format!("Pinned to {} for {wanted}.", fetched.digest));
@@ -81,7 +84,10 @@ async fn pin(job: &Job, repository: &Repository, wanted: &Platform) -> Result<Pi
             }
             Document::Index(index) => {
                 let entry = index.select(wanted).map_err(registry::refused)?;
-                fetched = repository.manifest(&Version::Digest(entry.digest.clone())).await.map_err(registry::halt)?;
+                fetched = repository
+                    .manifest(&Version::Digest(entry.digest.clone()))
+                    .await
+                    .map_err(registry::halt)?;
             }
         }
     }

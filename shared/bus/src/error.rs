@@ -13,7 +13,9 @@ pub struct BusError {
 }
 
 impl BusError {
-    pub(crate) fn new<E: std::error::Error + Send + Sync + 'static>(what: &'static str) -> impl FnOnce(E) -> Self {
+    pub(crate) fn new<E: std::error::Error + Send + Sync + 'static>(
+        what: &'static str,
+    ) -> impl FnOnce(E) -> Self {
         move |cause| Self { what, cause: Box::new(cause) }
     }
 }

@@ -82,12 +82,22 @@ impl Bus {
     ///
     /// # Errors
     /// When no acknowledgement came: it may or may not have been kept.
-    pub async fn publish(&self, subject: &str, id: Option<&str>, content_type: &str, body: Bytes) -> Result<()> {
+    pub async fn publish(
+        &self,
+        subject: &str,
+        id: Option<&str>,
+        content_type: &str,
+        body: Bytes,
+    ) -> Result<()> {
         let mut message = PublishMessage::build().payload(body).header("content-type", content_type);
         if let Some(id) = id {
             message = message.message_id(id);
         }
-        let ack = self.jetstream.send_publish(subject.to_owned(), message).await.map_err(BusError::new("publish"))?;
+        let ack = self
+            .jetstream
+            .send_publish(subject.to_owned(), message)
+            .await
+            .map_err(BusError::new("publish"))?;
         ack.await.map_err(BusError::new("publish"))?;
         Ok(())
     }

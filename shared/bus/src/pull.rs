@@ -21,7 +21,12 @@ pub struct Pull {
 }
 
 impl Pull {
-    pub(crate) fn new(jetstream: jetstream::Context, stream: &'static str, durable: &str, subject: &str) -> Self {
+    pub(crate) fn new(
+        jetstream: jetstream::Context,
+        stream: &'static str,
+        durable: &str,
+        subject: &str,
+    ) -> Self {
         Self { jetstream, stream, durable: durable.to_owned(), subject: subject.to_owned(), consumer: None }
     }
 
@@ -59,7 +64,9 @@ impl Pull {
         // The server ends an empty batch by itself; a little later we give up on a server that is gone.
         match tokio::time::timeout(wait + Duration::from_secs(1), batch.next()).await {
             Ok(Some(Ok(message))) => Ok(Some(Message(message))),
-            Ok(Some(Err(error))) => Err(BusError::new("pull a message")(std::io::Error::other(error.to_string()))),
+            Ok(Some(Err(error))) => {
+                Err(BusError::new("pull a message")(std::io::Error::other(error.to_string())))
+            }
             Ok(None) => Ok(None),
             Err(late) => Err(BusError::new("pull a message")(late)),
         }
@@ -114,7 +121,9 @@ impl Message {
         }
         match self.0.info() {
             // The time is part of it: a wiped store begins to count anew.
-            Ok(info) => format!("{}:{}:{}", info.stream, info.stream_sequence, info.published.unix_timestamp_nanos()),
+            Ok(info) => {
+                format!("{}:{}:{}", info.stream, info.stream_sequence, info.published.unix_timestamp_nanos())
+            }
             Err(_) => String::new(),
         }
     }

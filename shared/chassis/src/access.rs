@@ -62,7 +62,8 @@ mod tests {
     fn the_key_is_found_in_both_schemes() {
         assert_eq!(with("Bearer abc").as_deref(), Some("abc"));
         assert_eq!(with(&format!("basic {}", STANDARD.encode("any:a:b"))).as_deref(), Some("a:b"));
-        for other in ["", "Bearer", "Digest x", "Basic !!!", &format!("Basic {}", STANDARD.encode("nocolon"))] {
+        for other in ["", "Bearer", "Digest x", "Basic !!!", &format!("Basic {}", STANDARD.encode("nocolon"))]
+        {
             assert_eq!(with(other), None, "{other}");
         }
     }

@@ -38,7 +38,8 @@ impl Context {
         let bus = Bus::connect(config.nats(), &format!("platen {name}")).await?;
         wait_for(&db).await?;
         bus.ensure_streams().await?;
-        let instance = format!("{name}-{}-{}", std::process::id(), hex::encode(crate::key::random::<4>()?)).into();
+        let instance =
+            format!("{name}-{}-{}", std::process::id(), hex::encode(crate::key::random::<4>()?)).into();
         Ok(Self { config: Arc::new(config), db, bus, sealer, shutdown, instance })
     }
 }

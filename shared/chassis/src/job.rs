@@ -37,7 +37,8 @@ impl Job {
     /// # Errors
     /// When the source is gone, or a secret does not open.
     pub async fn source(&self, cx: &Context) -> Result<OpenSource, Halt> {
-        let gone = || model::Failure::permanent("source.missing", "The image's source does not exist any more.");
+        let gone =
+            || model::Failure::permanent("source.missing", "The image's source does not exist any more.");
         let row = cx.db.source_by_id(&self.claim.source).await?.ok_or_else(gone)?;
         let (mut origin, mut flat) = (row.source.origin, row.source.flat);
         for (field, sealed) in &row.sealed {

@@ -40,7 +40,8 @@ impl JobLog {
     /// Opens the log of a claim.
     pub fn open(bus: Bus, claim: &Claim, stage: Stage) -> Self {
         let (said, heard) = mpsc::unbounded_channel();
-        let batch = Batch { image: claim.image.clone(), attempt: claim.attempt, stage, seq: 1, lines: Vec::new() };
+        let batch =
+            Batch { image: claim.image.clone(), attempt: claim.attempt, stage, seq: 1, lines: Vec::new() };
         tokio::spawn(publish(bus.clone(), batch, heard));
         Self { said, secrets: Arc::default(), bus, image: claim.image.as_str().into() }
     }

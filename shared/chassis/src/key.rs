@@ -30,7 +30,9 @@ pub fn fresh() -> Result<String> {
 
 /// Does this text look like a key of ours: prefix, length and checksum?
 pub fn is_well_formed(key: &str) -> bool {
-    let Some((body, sum)) = key.strip_prefix(PREFIX).and_then(|rest| rest.split_once('_')) else { return false };
+    let Some((body, sum)) = key.strip_prefix(PREFIX).and_then(|rest| rest.split_once('_')) else {
+        return false;
+    };
     body.len() == 64 && checksum(body) == sum
 }
 

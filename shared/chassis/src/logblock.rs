@@ -11,7 +11,8 @@ const MOST: u64 = 64 * 1024 * 1024;
 pub fn encode(batch: &Batch, skip: usize, first: i64) -> Vec<u8> {
     let mut text = Vec::new();
     for (place, line) in (0i64..).zip(batch.lines.iter().skip(skip)) {
-        let kept = Kept { offset: first + place, attempt: batch.attempt, stage: batch.stage, line: line.clone() };
+        let kept =
+            Kept { offset: first + place, attempt: batch.attempt, stage: batch.stage, line: line.clone() };
         // These types always have a JSON form.
         if serde_json::to_writer(&mut text, &kept).is_ok() {
             text.push(b'\n');

@@ -18,7 +18,8 @@ pub fn client(config: &Config) -> Result<Client> {
         policy = policy.allow_loopback();
     }
     for file in &config.ca_file {
-        let pem = std::fs::read(file).with_context(|| format!("the CA file {} cannot be read", file.display()))?;
+        let pem =
+            std::fs::read(file).with_context(|| format!("the CA file {} cannot be read", file.display()))?;
         policy = policy.trust(pem);
     }
     Ok(Client::new(policy, Patience::default())?)
@@ -26,9 +27,10 @@ pub fn client(config: &Config) -> Result<Client> {
 
 /// The credentials of an origin whose secrets are opened.
 pub fn credentials(origin: &Origin) -> Option<Credentials> {
-    origin
-        .login()
-        .map(|login| Credentials { username: login.username, password: login.secret.expose().to_owned().into() })
+    origin.login().map(|login| Credentials {
+        username: login.username,
+        password: login.secret.expose().to_owned().into(),
+    })
 }
 
 /// A registry's error, as it ends an attempt.

@@ -50,9 +50,8 @@ impl Sealer {
     pub fn open(config: &Config) -> Result<Self> {
         let text = match (&config.secret_key, &config.secret_key_file) {
             (Some(key), _) => key.clone(),
-            (None, Some(file)) => {
-                std::fs::read_to_string(file).with_context(|| format!("the key file {} cannot be read", file.display()))?
-            }
+            (None, Some(file)) => std::fs::read_to_string(file)
+                .with_context(|| format!("the key file {} cannot be read", file.display()))?,
             (None, None) => own_key(&config.data_dir)?,
         };
         let bytes: [u8; 32] = hex::decode(text.trim())
@@ -124,8 +123,12 @@ fn own_key(data_dir: &Path) -> Result<String> {
             Ok(text)
         }
         // Another service of the same data directory was faster.
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(std::fs::read_to_string(&path)?),
-        Err(error) => Err(error).with_context(|| format!("the sealing key {} cannot be made", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Ok(std::fs::read_to_string(&path)?)
+        }
+        Err(error) => {
+            Err(error).with_context(|| format!("the sealing key {} cannot be made", path.display()))
+        }
     }
 }
 
@@ -145,7 +148,9 @@ mod tests {
         let sealed = sealer.seal(here, &Secret::new("hunter2")).unwrap();
         assert!(!sealed.contains("hunter2"));
         assert_eq!(sealer.open_sealed(here, &sealed).unwrap().expose(), "hunter2");
-        for other in [Place { hub: "x", ..here }, Place { owner: "x", ..here }, Place { field: "password", ..here }] {
+        for other in
+            [Place { hub: "x", ..here }, Place { owner: "x", ..here }, Place { field: "password", ..here }]
+        {
             assert!(sealer.open_sealed(other, &sealed).is_err());
         }
     }
@@ -155,7 +160,9 @@ mod tests {
         let here = Place { hub: "h", owner: "s", field: "token" };
         let sealed = sealer(1).seal(here, &Secret::new("hunter2")).unwrap();
         assert!(sealer(2).open_sealed(here, &sealed).is_err());
-        for broken in ["", "v1.", "v1.01010101.", "v2.a.b", &sealed[..sealed.len() - 4], &format!("{sealed}AAAA")] {
+        for broken in
+            ["", "v1.", "v1.01010101.", "v2.a.b", &sealed[..sealed.len() - 4], &format!("{sealed}AAAA")]
+        {
             assert!(sealer(1).open_sealed(here, broken).is_err(), "{broken}");
         }
     }

@@ -78,7 +78,8 @@ fn first(ended: Option<Result<(&'static str, Result<()>), tokio::task::JoinError
 
 /// Waits for SIGTERM or SIGINT.
 pub async fn signalled() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         error!("signals cannot be listened to");
         return std::future::pending().await;
     };

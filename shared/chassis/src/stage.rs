@@ -82,7 +82,11 @@ async fn work<W: Worker>(cx: &Context, worker: &W, claim: Claim) {
     let log = JobLog::open(cx.bus.clone(), &claim, W::STAGE);
     let job = Job { claim, log, lost: lost.clone() };
     if job.claim.is_takeover() {
-        job.log.say(format!("Taken over: the {} before this one went away (attempt {}).", W::STAGE.as_str(), job.claim.attempt));
+        job.log.say(format!(
+            "Taken over: the {} before this one went away (attempt {}).",
+            W::STAGE.as_str(),
+            job.claim.attempt
+        ));
     }
     let result = tokio::select! {
         result = worker.work(cx, &job) => result,

@@ -44,6 +44,7 @@ create table image (
     last_used timestamptz,
 
     created_at timestamptz not null default now(),
+    last_requested_at timestamptz,
     live_at timestamptz,
     deleted_at timestamptz
 );

@@ -7,10 +7,19 @@ create table pack (
     image_id text not null references image,
     attempt bigint not null,
     created_at timestamptz not null default now(),
-    -- nobody may reclaim it before: "exists" without a hold means nothing
-    held_until timestamptz not null default now(),
     dead_at timestamptz
 );
+
+-- An import that found a chunk holds its pack while its lease lasts: "exists" without a hold means nothing. A factory
+-- that vanishes lets go with its lease.
+create table pack_hold (
+    pack_id text not null references pack on delete cascade,
+    image_id text not null references image,
+    attempt bigint not null,
+    primary key (pack_id, image_id)
+);
+
+create index pack_hold_image on pack_hold (image_id);
 
 create index pack_writing on pack (image_id) where state = 'writing';
 

@@ -29,9 +29,10 @@ impl Db {
     /// # Errors
     /// When the database is away.
     pub async fn dead_letters(&self, limit: i64) -> Result<Vec<(String, String)>> {
-        let rows = sqlx::query!("select subject, reason from dead_letter order by created_at desc limit $1", limit)
-            .fetch_all(&self.pool)
-            .await?;
+        let rows =
+            sqlx::query!("select subject, reason from dead_letter order by created_at desc limit $1", limit)
+                .fetch_all(&self.pool)
+                .await?;
         Ok(rows.into_iter().map(|r| (r.subject, r.reason)).collect())
     }
 }

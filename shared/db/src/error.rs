@@ -29,9 +29,10 @@ pub enum DbError {
 impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => {
-                Self::Unavailable(error)
-            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Tls(_) => Self::Unavailable(error),
             // 57P: the server is stopping or starting; 53: out of connections, disk or memory; 25006: read-only.
             sqlx::Error::Database(d)
                 if d.code().is_some_and(|c| c.starts_with("57P") || c.starts_with("53") || c == "25006") =>

@@ -38,10 +38,12 @@ impl Db {
     /// # Errors
     /// When the database is away.
     pub async fn hub(&self, id_or_identifier: &str) -> Result<Option<Hub>> {
-        let row =
-            sqlx::query!("select id, identifier from hub where id = $1 or identifier = $1 limit 1", id_or_identifier)
-                .fetch_optional(&self.pool)
-                .await?;
+        let row = sqlx::query!(
+            "select id, identifier from hub where id = $1 or identifier = $1 limit 1",
+            id_or_identifier
+        )
+        .fetch_optional(&self.pool)
+        .await?;
         Ok(row.map(|r| Hub { id: HubId::stored(r.id), identifier: r.identifier }))
     }
 

@@ -34,7 +34,7 @@ macro_rules! images {
             ImageRow,
             r#"select i.id, i.hub_id, i.name, i.size, i.source_id, s.identifier as source_identifier,
                 s.origin ->> 'type' as "source_kind!", i.overrides as "overrides: Json<Override>", i.config, i.state,
-                i.state_since, i.requested_at, i.retry_at, i.error as "error: Json<api::StateError>",
+                i.state_since, i.requested_at, i.last_requested_at, i.retry_at, i.error as "error: Json<api::StateError>",
                 i.manifest_digest, i.diff_id, i.platform, i.pin, i.flat as "flat: Json<FlatFigures>", i.verified,
                 i.warnings as "warnings: Json<Vec<String>>", i.tries, i.last_used, i.creator, i.created_at, i.live_at,
                 i.deleted_at
@@ -50,7 +50,8 @@ impl Db {
     /// # Errors
     /// When the database is away.
     pub async fn image(&self, hub: &HubId, id: &str) -> Result<Option<Image>> {
-        let row = images!("where i.hub_id = $1 and i.id = $2", hub.as_str(), id).fetch_optional(&self.pool).await?;
+        let row =
+            images!("where i.hub_id = $1 and i.id = $2", hub.as_str(), id).fetch_optional(&self.pool).await?;
         Ok(row.map(Image::from))
     }
 
@@ -74,7 +75,13 @@ impl Db {
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn images(&self, hub: &HubId, filter: &Filter, limit: i64, offset: i64) -> Result<(Vec<Image>, i64)> {
+    pub async fn images(
+        &self,
+        hub: &HubId,
+        filter: &Filter,
+        limit: i64,
+        offset: i64,
+    ) -> Result<(Vec<Image>, i64)> {
         let state = filter.state.map(State::as_str);
         let deleted = filter.deleted || filter.state == Some(State::Deleted);
         let rows = images!(

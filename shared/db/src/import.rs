@@ -90,7 +90,13 @@ impl Tx {
     ///
     /// # Errors
     /// [`DbError::LeaseLost`] when the attempt is not the image's any more.
-    pub async fn transition(&mut self, image: &ImageId, attempt: i64, to: State, from: &str) -> Result<State> {
+    pub async fn transition(
+        &mut self,
+        image: &ImageId,
+        attempt: i64,
+        to: State,
+        from: &str,
+    ) -> Result<State> {
         let row = sqlx::query!(
             r#"update image i set state = $3, state_since = now()
                from (select id, state from image where id = $1 and attempt = $2 for update) old

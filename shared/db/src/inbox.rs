@@ -10,9 +10,13 @@ impl Tx {
     /// # Errors
     /// When the database is away.
     pub async fn take(&mut self, key: &str, image: Option<&str>) -> Result<bool> {
-        let done = sqlx::query!("insert into inbox (key, image_id) values ($1, $2) on conflict do nothing", key, image)
-            .execute(self.conn())
-            .await?;
+        let done = sqlx::query!(
+            "insert into inbox (key, image_id) values ($1, $2) on conflict do nothing",
+            key,
+            image
+        )
+        .execute(self.conn())
+        .await?;
         Ok(done.rows_affected() == 1)
     }
 }
@@ -23,7 +27,9 @@ impl Db {
     /// # Errors
     /// When the database is away.
     pub async fn taken(&self, key: &str) -> Result<Option<ImageId>> {
-        let id = sqlx::query_scalar!("select image_id from inbox where key = $1", key).fetch_optional(&self.pool).await?;
+        let id = sqlx::query_scalar!("select image_id from inbox where key = $1", key)
+            .fetch_optional(&self.pool)
+            .await?;
         Ok(id.flatten().map(ImageId::stored))
     }
 }

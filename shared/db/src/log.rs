@@ -49,7 +49,7 @@ impl Db {
         let mut tx = self.pool.begin().await?;
         // The log's row is the lock: copies of logbook keep one image's lines one after the other.
         let log = sqlx::query!(
-            "select next_offset from image_log where image_id = $1 for update",
+            "select next_offset from image_log where image_id = $1 for no key update",
             batch.image.as_str()
         )
         .fetch_optional(&mut *tx)
@@ -170,6 +170,13 @@ impl Tx {
 
     /// A stage of an attempt has said its last line.
     pub(crate) async fn log_ends(&mut self, claim: &Claim, stage: Stage, end_seq: i64) -> Result<()> {
+        // The log's row before its cursors, as keeping does, or the two would wait for each other.
+        sqlx::query!(
+            "select 1 as one from image_log where image_id = $1 for no key update",
+            claim.image.as_str()
+        )
+        .fetch_optional(self.conn())
+        .await?;
         sqlx::query!(
             "insert into image_log_cursor (image_id, attempt, stage, end_seq) values ($1, $2, $3, $4)
              on conflict (image_id, attempt, stage) do update set end_seq = excluded.end_seq",

@@ -34,7 +34,13 @@ impl Tx {
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn tell<E: Event>(&mut self, hub: &HubId, image: Option<&str>, from: &str, event: &E) -> Result<()> {
+    pub async fn tell<E: Event>(
+        &mut self,
+        hub: &HubId,
+        image: Option<&str>,
+        from: &str,
+        event: &E,
+    ) -> Result<()> {
         let envelope = Envelope::wrap(hub, image, from, event)?;
         let id: Uuid = envelope.id.parse().unwrap_or_else(|_| Uuid::now_v7());
         sqlx::query!(
@@ -66,8 +72,10 @@ impl Db {
         )
         .fetch_all(&mut *tx)
         .await?;
-        let events =
-            rows.into_iter().map(|r| Unsent { id: r.id, subject: r.subject, envelope: r.envelope.0 }).collect();
+        let events = rows
+            .into_iter()
+            .map(|r| Unsent { id: r.id, subject: r.subject, envelope: r.envelope.0 })
+            .collect();
         Ok(Sending { events, tx })
     }
 
@@ -77,9 +85,10 @@ impl Db {
     /// When the database is away.
     pub async fn is_own_event(&self, id: &str) -> Result<bool> {
         let Ok(id) = id.parse::<Uuid>() else { return Ok(false) };
-        let found = sqlx::query_scalar!(r#"select exists (select 1 from outbox where id = $1) as "found!""#, id)
-            .fetch_one(&self.pool)
-            .await?;
+        let found =
+            sqlx::query_scalar!(r#"select exists (select 1 from outbox where id = $1) as "found!""#, id)
+                .fetch_one(&self.pool)
+                .await?;
         Ok(found)
     }
 

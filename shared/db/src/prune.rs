@@ -30,7 +30,13 @@ impl Db {
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn prune(&self, hub: &HubId, choice: &Choice, dry_run: bool, from: &str) -> Result<PruneReport> {
+    pub async fn prune(
+        &self,
+        hub: &HubId,
+        choice: &Choice,
+        dry_run: bool,
+        from: &str,
+    ) -> Result<PruneReport> {
         let mut tx = self.begin().await?;
         let report = tx.prune(hub, choice, from).await?;
         // A dry run does everything, and then nothing: the transaction is dropped.

@@ -197,7 +197,9 @@ impl Db {
         .fetch_one(&mut *tx)
         .await?;
         if images > 0 {
-            return Err(DbError::Conflict(format!("the source still has {images} images; delete or prune them first")));
+            return Err(DbError::Conflict(format!(
+                "the source still has {images} images; delete or prune them first"
+            )));
         }
         sqlx::query!("update image_source set deleted_at = now(), secrets = '{}' where id = $1", id.as_str())
             .execute(&mut *tx)

@@ -4,8 +4,8 @@
 //! chunk holds its pack in the same statement; whoever lets a pack go locks it, looks again, and only then lets go.
 
 pub mod chunk;
-pub mod reclaim;
 pub mod recipe;
+pub mod reclaim;
 pub mod served;
 
 pub use chunk::{FoundChunk, NewChunk};

@@ -42,7 +42,8 @@ impl Server {
         // A group of its own: Ctrl-C is ours to pass on, in order.
         command.arg("--").arg(program).args(args).process_group(0);
         command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out).kill_on_drop(true);
-        let child = command.spawn().with_context(|| format!("{name} cannot be started ({})", program.display()))?;
+        let child =
+            command.spawn().with_context(|| format!("{name} cannot be started ({})", program.display()))?;
         Ok(Self { child, name, log, end })
     }
 
@@ -51,7 +52,11 @@ impl Server {
         let began = Instant::now();
         while !ready() {
             if let Some(status) = self.child.try_wait()? {
-                bail!("{} ended at its start ({status}); the end of its log:\n{}", self.name, tail(&self.log));
+                bail!(
+                    "{} ended at its start ({status}); the end of its log:\n{}",
+                    self.name,
+                    tail(&self.log)
+                );
             }
             if began.elapsed() > PATIENCE {
                 bail!("{} does not become ready; the end of its log:\n{}", self.name, tail(&self.log));

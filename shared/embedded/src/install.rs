@@ -71,7 +71,11 @@ impl fmt::Display for Missing {
         let names: Vec<&str> = self.0.iter().map(|p| p.name()).collect();
         let packages: Vec<&str> = self.0.iter().map(|p| p.package()).collect();
         write!(f, "missing: {}. Install on Debian or Ubuntu with\n\n    ", names.join(", "))?;
-        write!(f, "sudo apt-get install {}\n\nor set NATS_URL and DATABASE_URL to servers of your own.", packages.join(" "))
+        write!(
+            f,
+            "sudo apt-get install {}\n\nor set NATS_URL and DATABASE_URL to servers of your own.",
+            packages.join(" ")
+        )
     }
 }
 
@@ -135,7 +139,10 @@ fn install(packages: &[&str]) -> Result<()> {
             .status()
             .is_ok_and(|status| status.success())
     };
-    let wanted: Vec<&str> = ["install", "-y", "-q", "--no-install-recommends"].into_iter().chain(packages.iter().copied()).collect();
+    let wanted: Vec<&str> = ["install", "-y", "-q", "--no-install-recommends"]
+        .into_iter()
+        .chain(packages.iter().copied())
+        .collect();
     // Old lists may name versions that are gone.
     let done = get(&wanted) || (get(&["update", "-q"]) && get(&wanted));
     drop(policy);

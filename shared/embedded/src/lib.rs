@@ -98,7 +98,10 @@ fn lock(dir: &Path) -> Result<File> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
-            bail!("another factory is running in {}; stop it with `platen down --data-dir {0}`", dir.display())
+            bail!(
+                "another factory is running in {}; stop it with `platen down --data-dir {0}`",
+                dir.display()
+            )
         }
         Err(TryLockError::Error(error)) => Err(error).context("the data directory cannot be locked"),
     }

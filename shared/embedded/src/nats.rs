@@ -58,6 +58,7 @@ impl Nats {
 fn version(program: &Path) -> (u32, u32) {
     let said = Command::new(program).arg("--version").output().map(|o| o.stdout).unwrap_or_default();
     let said = String::from_utf8_lossy(&said);
-    let mut numbers = said.split('v').next_back().unwrap_or_default().trim().split('.').map_while(|n| n.parse().ok());
+    let mut numbers =
+        said.split('v').next_back().unwrap_or_default().trim().split('.').map_while(|n| n.parse().ok());
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }

@@ -81,8 +81,11 @@ fn other_user(dir: &Path) -> Result<Option<User>> {
     if !geteuid().is_root() {
         return Ok(None);
     }
-    let user = User::named("postgres").or_else(|| User::named("nobody")).context("there is no user to run PostgreSQL as")?;
-    chown(dir, Some(user.uid), Some(user.gid)).with_context(|| format!("{} cannot be given away", dir.display()))?;
+    let user = User::named("postgres")
+        .or_else(|| User::named("nobody"))
+        .context("there is no user to run PostgreSQL as")?;
+    chown(dir, Some(user.uid), Some(user.gid))
+        .with_context(|| format!("{} cannot be given away", dir.display()))?;
     let dir = dir.canonicalize()?;
     for (above, parent) in dir.ancestors().skip(1).enumerate() {
         let meta = parent.metadata()?;

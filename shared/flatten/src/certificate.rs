@@ -55,7 +55,9 @@ impl Writer {
             }
             Record::Dir => self.bytes(b"dir"),
             Record::Kind(Kind::Char(major, minor)) => self.bytes(format!("char {major} {minor}").as_bytes()),
-            Record::Kind(Kind::Block(major, minor)) => self.bytes(format!("block {major} {minor}").as_bytes()),
+            Record::Kind(Kind::Block(major, minor)) => {
+                self.bytes(format!("block {major} {minor}").as_bytes())
+            }
             Record::Kind(_) => self.bytes(b"fifo"),
         }
         let Meta { mode, uid, gid, mtime, xattrs } = meta;
@@ -89,7 +91,9 @@ pub(crate) fn of_tree(tree: &Tree, names: &[(Place, Box<[u8]>, Id)]) -> Certific
         let Some(inode) = tree.inode(id) else { continue };
         let record = match &inode.body {
             Body::Dir { .. } => Record::Dir,
-            Body::File { content: Content { digest, size, .. }, .. } => Record::File { digest: *digest, size: *size },
+            Body::File { content: Content { digest, size, .. }, .. } => {
+                Record::File { digest: *digest, size: *size }
+            }
             Body::Symlink(target) => Record::Symlink(target),
             Body::Device(kind) => Record::Kind(kind),
         };
@@ -109,7 +113,10 @@ pub(crate) fn of_tree(tree: &Tree, names: &[(Place, Box<[u8]>, Id)]) -> Certific
 ///
 /// # Errors
 /// When the tar is damaged, or is not flat: it has a path twice, a marker, or a link to what is not before it.
-pub fn certify<R: Read + Send + 'static>(plain: R, limits: Limits) -> Result<(Certificate, [u8; 32]), LayerError> {
+pub fn certify<R: Read + Send + 'static>(
+    plain: R,
+    limits: Limits,
+) -> Result<(Certificate, [u8; 32]), LayerError> {
     let mut reader = LayerReader::open(plain, Budget::new(limits))?;
     let mut inodes: Vec<(Entry, [u8; 32])> = Vec::new();
     let mut paths: BTreeMap<Vec<u8>, usize> = BTreeMap::new();

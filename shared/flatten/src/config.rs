@@ -29,7 +29,12 @@ impl ConfigError {
 ///
 /// # Errors
 /// When the source's is not a JSON object.
-pub fn flat_config(source: &[u8], diff_id: &str, layers_in: usize, source_digest: &str) -> Result<Vec<u8>, ConfigError> {
+pub fn flat_config(
+    source: &[u8],
+    diff_id: &str,
+    layers_in: usize,
+    source_digest: &str,
+) -> Result<Vec<u8>, ConfigError> {
     let mut config: Value = serde_json::from_slice(source).map_err(|e| ConfigError::NotAnObject(Some(e)))?;
     let object = config.as_object_mut().ok_or(ConfigError::NotAnObject(None))?;
     let created = object.get("created").filter(|c| c.is_string()).cloned();
@@ -68,7 +73,8 @@ pub fn flat_manifest(of: &FlatManifest<'_>) -> Result<Vec<u8>, ConfigError> {
     let digest = |text: &str| text.parse::<Digest>().map_err(|e| ConfigError::Manifest(e.into()));
     let config = Descriptor::new(MediaType::Other(OCI_CONFIG.to_owned()), of.config.1, digest(of.config.0)?);
     let layer = Descriptor::new(MediaType::Other(of.media_type.to_owned()), of.layer.1, digest(of.layer.0)?);
-    let mut annotations = HashMap::from([("dev.platen.source.digest".to_owned(), of.source_digest.to_owned())]);
+    let mut annotations =
+        HashMap::from([("dev.platen.source.digest".to_owned(), of.source_digest.to_owned())]);
     if let Some(reference) = of.source_reference {
         annotations.insert("dev.platen.source.reference".to_owned(), reference.to_owned());
     }

@@ -64,7 +64,11 @@ pub fn emit(tree: &Tree, contents: &[Contents], sink: &mut impl Sink) -> io::Res
     }
     // Two blocks of zeros end an archive.
     sink.bytes(&ZEROS)?;
-    Ok(Flat { entries: names.len() as u64, plain: plain + 1024, certificate: certificate::of_tree(tree, &names) })
+    Ok(Flat {
+        entries: names.len() as u64,
+        plain: plain + 1024,
+        certificate: certificate::of_tree(tree, &names),
+    })
 }
 
 static ZEROS: [u8; 1024] = [0; 1024];

@@ -59,8 +59,14 @@ pub struct LayerIndex {
 ///
 /// # Errors
 /// When the layer is refused or damaged, its bytes cannot be had, or `dir` cannot be written to (`factory.disk`).
-pub fn read_layer<R: Read + Send + 'static>(input: R, dir: &Path, budget: &Budget) -> Result<LayerIndex, LayerError> {
-    let disk = |e: std::io::Error| LayerError::new("factory.disk", format!("The factory's disk cannot be written to: {e}."));
+pub fn read_layer<R: Read + Send + 'static>(
+    input: R,
+    dir: &Path,
+    budget: &Budget,
+) -> Result<LayerIndex, LayerError> {
+    let disk = |e: std::io::Error| {
+        LayerError::new("factory.disk", format!("The factory's disk cannot be written to: {e}."))
+    };
     let mut reader = LayerReader::open(input, budget.clone())?;
     let mut spool = Spool::new(dir).map_err(disk)?;
     let mut items: Vec<Item> = Vec::new();

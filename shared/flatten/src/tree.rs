@@ -127,7 +127,8 @@ impl Tree {
         let mut dirs: Vec<(Box<[u8]>, Id)> = vec![(Box::default(), ROOT)];
         while let Some((path, dir)) = dirs.pop() {
             for (name, target) in self.names(dir).into_iter().flatten() {
-                let full: Box<[u8]> = if path.is_empty() { name.clone() } else { [&path, &b"/"[..], name].concat().into() };
+                let full: Box<[u8]> =
+                    if path.is_empty() { name.clone() } else { [&path, &b"/"[..], name].concat().into() };
                 if self.is_dir(target.inode) {
                     dirs.push((full.clone(), target.inode));
                 }

@@ -73,7 +73,11 @@ impl Head<'_> {
         header.set_mode(self.meta.mode);
         header.set_uid(small(self.meta.uid.into(), "uid", &mut pax));
         header.set_gid(small(self.meta.gid.into(), "gid", &mut pax));
-        header.set_size(if size > LARGE { record(&mut pax, b"size", size.to_string().as_bytes()) } else { size });
+        header.set_size(if size > LARGE {
+            record(&mut pax, b"size", size.to_string().as_bytes())
+        } else {
+            size
+        });
         header.set_mtime(mtime(self.meta.mtime, &mut pax));
         if let Some((major, minor)) = device {
             // The library writes larger numbers in base 256, which every reader of devices knows.

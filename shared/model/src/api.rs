@@ -9,8 +9,8 @@ mod source;
 
 pub use error::{ApiError, ErrorBody};
 pub use image::{
-    CreateImage, Event as LedgerEvent, Events, FlatInfo, Image, ImageState, Override, SourceRef, StateError, Task, TaskAction,
-    UpdateImage, UploadTicket,
+    CreateImage, Event as LedgerEvent, Events, FlatInfo, Image, ImageState, Override, SourceRef, StateError,
+    Task, TaskAction, UpdateImage, UploadTicket,
 };
 pub use prune::{Job, Prune, PruneContents, PruneReport, PrunedImage, Storage};
 pub use source::{CreateSource, Source, UpdateSource};

@@ -81,7 +81,12 @@ impl Envelope {
     ///
     /// # Errors
     /// When the payload cannot be written as JSON.
-    pub fn wrap<E: Event>(hub: &HubId, subject: Option<&str>, from: &str, event: &E) -> serde_json::Result<Self> {
+    pub fn wrap<E: Event>(
+        hub: &HubId,
+        subject: Option<&str>,
+        from: &str,
+        event: &E,
+    ) -> serde_json::Result<Self> {
         Ok(Self {
             specversion: "1.0".to_owned(),
             id: Uuid::now_v7().to_string(),
@@ -101,18 +106,23 @@ impl Envelope {
     /// # Errors
     /// One sentence for the dead letter.
     pub fn read<E: Event>(bytes: &[u8]) -> Result<(Option<Self>, E), String> {
-        let value: Value = serde_json::from_slice(bytes).map_err(|e| format!("the message is not JSON: {e}"))?;
+        let value: Value =
+            serde_json::from_slice(bytes).map_err(|e| format!("the message is not JSON: {e}"))?;
         let Value::Object(object) = &value else { return Err("the message is not a JSON object".to_owned()) };
         if !object.contains_key("specversion") {
             return Ok((None, payload(value)?));
         }
-        let envelope: Self =
-            serde_json::from_value(value).map_err(|e| format!("the message is not a CloudEvents envelope: {e}"))?;
+        let envelope: Self = serde_json::from_value(value)
+            .map_err(|e| format!("the message is not a CloudEvents envelope: {e}"))?;
         if envelope.specversion != "1.0" {
             return Err(format!("CloudEvents version `{}` is not known; 1.0 is", envelope.specversion));
         }
         if envelope.kind != E::kind() {
-            return Err(format!("type `{}` is not what this subject carries, `{}`", envelope.kind, E::kind()));
+            return Err(format!(
+                "type `{}` is not what this subject carries, `{}`",
+                envelope.kind,
+                E::kind()
+            ));
         }
         let data = payload(envelope.data.clone())?;
         Ok((Some(envelope), data))
@@ -130,7 +140,8 @@ mod tests {
 
     #[test]
     fn an_envelope_survives_the_wire() {
-        let event = ImageCreated { image: ImageId::new(), source: SourceId::new(), name: "web".into(), import: true };
+        let event =
+            ImageCreated { image: ImageId::new(), source: SourceId::new(), name: "web".into(), import: true };
         let hub = HubId::new();
         let sent = Envelope::wrap(&hub, Some(event.image.as_str()), "api", &event).unwrap();
         assert_eq!(sent.kind, "dev.platen.image.created.v1");

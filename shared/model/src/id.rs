@@ -124,7 +124,9 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_ids() {
-        for text in ["", "123", "ABCDEFABCDEFABCDEFABCDEF", "zzzzzzzzzzzzzzzzzzzzzzzz", "0123456789abcdef012345678"] {
+        for text in
+            ["", "123", "ABCDEFABCDEFABCDEFABCDEF", "zzzzzzzzzzzzzzzzzzzzzzzz", "0123456789abcdef012345678"]
+        {
             assert_eq!(text.parse::<ImageId>(), Err(NotAnId), "{text}");
         }
     }

@@ -147,14 +147,19 @@ impl Origin {
         match self {
             Self::DockerHub(d) => vec![("token", &mut d.token)],
             Self::DockerRegistry(d) => vec![("token", &mut d.token), ("password", &mut d.password)],
-            Self::OciRegistry(OciRegistry { auth: Some(OciAuth::User { token, .. }), .. }) => vec![("token", token)],
+            Self::OciRegistry(OciRegistry { auth: Some(OciAuth::User { token, .. }), .. }) => {
+                vec![("token", token)]
+            }
             Self::OciRegistry(_) | Self::CycleUpload(_) | Self::None(_) => Vec::new(),
         }
     }
 
     /// Takes the secrets out, each with the name of its field.
     pub fn take_secrets(&mut self) -> Vec<(&'static str, Secret)> {
-        self.slots().into_iter().filter_map(|(field, slot)| slot.take().map(|secret| (field, secret))).collect()
+        self.slots()
+            .into_iter()
+            .filter_map(|(field, slot)| slot.take().map(|secret| (field, secret)))
+            .collect()
     }
 
     /// Puts one secret back where it was taken from; an unknown field is ignored.
@@ -273,6 +278,8 @@ mod tests {
             assert!(is_identifier(&slug(name)), "{name}");
         }
         assert!(is_identifier(&slug(&"x/".repeat(80))));
-        assert!(!is_identifier("a--b") && !is_identifier("-a") && !is_identifier("A1") && !is_identifier("a"));
+        assert!(
+            !is_identifier("a--b") && !is_identifier("-a") && !is_identifier("A1") && !is_identifier("a")
+        );
     }
 }

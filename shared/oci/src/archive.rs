@@ -67,7 +67,8 @@ impl Archive {
         let length = file.metadata().map_err(ArchiveError::Disk)?.len();
         let (mut parts, mut links) = (HashMap::new(), HashMap::new());
         let mut tar = tar::Archive::new(&file);
-        let broken = |e: io::Error| ArchiveError::Invalid(format!("it is not a whole tar archive ({e})"));
+        // What the library says holds bytes of the archive: not for a terminal.
+        let broken = |_: io::Error| ArchiveError::Invalid("it is not a whole tar archive".to_owned());
         for entry in tar.entries_with_seek().map_err(broken)? {
             let entry = entry.map_err(broken)?;
             let name = normal(&entry.path_bytes(), limits).map_err(|e| ArchiveError::Path(e.to_string()))?;
@@ -105,7 +106,8 @@ impl Archive {
         };
         let read = ImageConfig::parse(&config, layers.len())?;
         let layers = layers.into_iter().zip(read.diff_ids);
-        let layers = layers.map(|((digest, part), diff_id)| ArchiveLayer { digest, diff_id, size: part.size, part });
+        let layers =
+            layers.map(|((digest, part), diff_id)| ArchiveLayer { digest, diff_id, size: part.size, part });
         Ok(ArchiveImage { config, platform: read.platform, layers: layers.collect() })
     }
 
@@ -176,7 +178,9 @@ fn unpacked(mut file: File, scratch: &Path, limits: &Limits) -> Result<File, Arc
     let mut out = tempfile::tempfile_in(scratch).map_err(ArchiveError::Disk)?;
     let (mut piece, mut size) = (vec![0; 256 << 10], 0);
     loop {
-        let read = source.read(&mut piece).map_err(|e| ArchiveError::Invalid(format!("its compression is damaged ({e})")))?;
+        let read = source
+            .read(&mut piece)
+            .map_err(|e| ArchiveError::Invalid(format!("its compression is damaged ({e})")))?;
         let Some(fresh) = piece.get(..read).filter(|fresh| !fresh.is_empty()) else { break };
         size += read as u64;
         if size > limits.bytes {

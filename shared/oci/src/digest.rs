@@ -138,8 +138,15 @@ mod tests {
         assert!(format!("sha512:{}", "a".repeat(128)).parse::<Digest>().is_ok());
         let hex = "a".repeat(64);
         for text in [
-            "", "sha256", "sha256:", "sha256:../../x", &format!("sha256:{}", "A".repeat(64)), &format!("sha1:{hex}"),
-            &format!("md5:{hex}"), &format!("sha256:{}", "a".repeat(63)), &format!("sha256:{hex} "),
+            "",
+            "sha256",
+            "sha256:",
+            "sha256:../../x",
+            &format!("sha256:{}", "A".repeat(64)),
+            &format!("sha1:{hex}"),
+            &format!("md5:{hex}"),
+            &format!("sha256:{}", "a".repeat(63)),
+            &format!("sha256:{hex} "),
         ] {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }

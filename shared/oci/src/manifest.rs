@@ -112,11 +112,14 @@ impl Document {
         if raw.manifests.is_some() && (raw.layers.is_some() || raw.config.is_some()) {
             return Err(ManifestError::Ambiguous("it has both `layers` and `manifests`".to_owned()));
         }
-        let called = content_type.map(|t| t.split(';').next().unwrap_or_default().trim()).filter(|t| is_known(t));
+        let called =
+            content_type.map(|t| t.split(';').next().unwrap_or_default().trim()).filter(|t| is_known(t));
         if let (Some(own), Some(called)) = (raw.media_type.as_deref(), called)
             && own != called
         {
-            return Err(ManifestError::Ambiguous(format!("it calls itself `{own}`, the registry calls it `{called}`")));
+            return Err(ManifestError::Ambiguous(format!(
+                "it calls itself `{own}`, the registry calls it `{called}`"
+            )));
         }
         let kind = raw.media_type.as_deref().or(called);
         if let Some(kind) = kind
@@ -130,7 +133,9 @@ impl Document {
             (None, Some(config), Some(layers)) if says_index != Some(true) => {
                 manifest(config, layers, raw.artifact_type.as_deref())
             }
-            (None, _, None) if says_index == Some(false) => Err(ManifestError::unsupported("it has no layers")),
+            (None, _, None) if says_index == Some(false) => {
+                Err(ManifestError::unsupported("it has no layers"))
+            }
             _ => Err(ManifestError::Invalid("it is neither an image manifest nor an index".to_owned())),
         }
     }
@@ -148,14 +153,20 @@ fn index(manifests: Vec<RawDescriptor>) -> Result<Document, ManifestError> {
     Ok(Document::Index(Index { manifests }))
 }
 
-fn manifest(config: RawDescriptor, layers: Vec<RawDescriptor>, artifact: Option<&str>) -> Result<Document, ManifestError> {
+fn manifest(
+    config: RawDescriptor,
+    layers: Vec<RawDescriptor>,
+    artifact: Option<&str>,
+) -> Result<Document, ManifestError> {
     if layers.len() > MOST_LAYERS {
         return Err(ManifestError::TooMany { what: "layers", most: MOST_LAYERS });
     }
     let config = descriptor(config)?;
     if !matches!(config.media_type.as_str(), OCI_CONFIG | DOCKER_CONFIG) {
         let kind = artifact.unwrap_or(&config.media_type);
-        return Err(ManifestError::unsupported(&format!("it is not a container image but an artifact of type `{kind}`")));
+        return Err(ManifestError::unsupported(&format!(
+            "it is not a container image but an artifact of type `{kind}`"
+        )));
     }
     let layers: Vec<_> = layers.into_iter().map(descriptor).collect::<Result<_, _>>()?;
     for layer in &layers {

@@ -67,14 +67,24 @@ mod tests {
     use super::*;
 
     fn read(raw: &str) -> Result<String, &'static str> {
-        normal(raw.as_bytes(), &Limits::default()).map(|p| String::from_utf8(p).unwrap()).map_err(|e| e.code())
+        normal(raw.as_bytes(), &Limits::default())
+            .map(|p| String::from_utf8(p).unwrap())
+            .map_err(|e| e.code())
     }
 
     #[test]
     fn paths_are_normalised() {
         for (raw, path) in [
-            ("a", "a"), ("./a", "a"), ("//a", "a"), ("d/./c", "d/c"), ("d//b", "d/b"), ("/etc/x", "etc/x"),
-            ("d/../e", "e"), ("./", ""), ("", ""), ("a/", "a"),
+            ("a", "a"),
+            ("./a", "a"),
+            ("//a", "a"),
+            ("d/./c", "d/c"),
+            ("d//b", "d/b"),
+            ("/etc/x", "etc/x"),
+            ("d/../e", "e"),
+            ("./", ""),
+            ("", ""),
+            ("a/", "a"),
         ] {
             assert_eq!(read(raw), Ok(path.to_owned()), "{raw}");
         }

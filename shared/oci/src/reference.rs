@@ -23,7 +23,9 @@ pub enum ReferenceError {
         why: String,
     },
     /// The registry's address is none.
-    #[error("`{0}` is not the address of a registry: it needs a scheme and a host, as in `https://registry.example`.")]
+    #[error(
+        "`{0}` is not the address of a registry: it needs a scheme and a host, as in `https://registry.example`."
+    )]
     Url(String),
     /// The origin has no registry.
     #[error("A source of origin `{0}` has no target in a registry.")]
@@ -76,7 +78,9 @@ impl Target {
             Origin::DockerHub(_) => HUB,
             Origin::DockerRegistry(d) => &d.url,
             Origin::OciRegistry(d) => &d.url,
-            Origin::CycleUpload(_) | Origin::None(_) => return Err(ReferenceError::NoRegistry(origin.kind())),
+            Origin::CycleUpload(_) | Origin::None(_) => {
+                return Err(ReferenceError::NoRegistry(origin.kind()));
+            }
         };
         Self::parse(url, target, matches!(origin, Origin::DockerHub(_)))
     }
@@ -94,7 +98,8 @@ impl Target {
         let wrong = |why: &str| ReferenceError::Target { target: target.to_owned(), why: why.to_owned() };
         // A host in the target would be taken for one by the grammar; ours is in the URL.
         let full = if hub { target.to_owned() } else { format!("registry.invalid/{target}") };
-        let read: Reference = full.parse().map_err(|e: oci_spec::distribution::ParseError| wrong(&e.to_string()))?;
+        let read: Reference =
+            full.parse().map_err(|e: oci_spec::distribution::ParseError| wrong(&e.to_string()))?;
         if hub && !matches!(read.registry(), "docker.io" | "index.docker.io") {
             return Err(wrong("it names another registry than Docker Hub"));
         }
@@ -103,9 +108,9 @@ impl Target {
             prefix => format!("{prefix}/{}", read.repository()),
         };
         let version = match (read.digest(), read.tag()) {
-            (Some(digest), _) => {
-                Version::Digest(digest.parse().map_err(|e: crate::digest::DigestInvalid| wrong(&e.to_string()))?)
-            }
+            (Some(digest), _) => Version::Digest(
+                digest.parse().map_err(|e: crate::digest::DigestInvalid| wrong(&e.to_string()))?,
+            ),
             (None, tag) => Version::Tag(tag.unwrap_or("latest").to_owned()),
         };
         Ok(Self { registry, repository, version })

@@ -127,7 +127,8 @@ impl Repository {
     pub async fn manifest(&self, version: &Version) -> Result<Fetched, RegistryError> {
         let url = self.url(&format!("manifests/{version}"))?;
         let response = self.get(url, request::MANIFESTS, 0).await?;
-        let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let header =
+            |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let (media_type, claimed) = (header("content-type"), header("docker-content-digest"));
         let bytes = self.body(response, MOST_BYTES, "manifest").await?;
         let digest = match version {
@@ -153,7 +154,11 @@ impl Repository {
     pub async fn blob_bytes(&self, wanted: &Descriptor, most: u64) -> Result<Vec<u8>, RegistryError> {
         use futures::TryStreamExt;
         if wanted.size > most {
-            return Err(RegistryError::Size { what: wanted.digest.to_string(), expected: most, got: wanted.size });
+            return Err(RegistryError::Size {
+                what: wanted.digest.to_string(),
+                expected: most,
+                got: wanted.size,
+            });
         }
         let mut stream = std::pin::pin!(self.blob(wanted.clone()));
         let mut bytes = Vec::new();

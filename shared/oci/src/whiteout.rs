@@ -35,7 +35,9 @@ pub(crate) fn classify(path: &[u8]) -> Result<Name, LayerError> {
     }
     let Some(target) = last.strip_prefix(MARK) else { return Ok(Name::Plain) };
     match target {
-        b"" | b"." | b".." => Err(LayerError::new("whiteout.invalid", "A whiteout deletes nothing that has a name.")),
+        b"" | b"." | b".." => {
+            Err(LayerError::new("whiteout.invalid", "A whiteout deletes nothing that has a name."))
+        }
         b".wh..opq" => Ok(Name::Opaque(parents.join(&b'/'))),
         target => {
             let mut path = parents.to_vec();

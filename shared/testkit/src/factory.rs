@@ -118,7 +118,11 @@ impl Factory {
         }
         self.process = Some(process);
         let text = fs::read_to_string(self.dir.path().join("platen.env")).expect("platen.env is written");
-        self.env = text.lines().filter_map(|l| l.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        self.env = text
+            .lines()
+            .filter_map(|l| l.split_once('='))
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .collect();
     }
 
     /// Stops it, politely.
@@ -197,7 +201,8 @@ impl Factory {
 
     /// One image by the API.
     pub fn image(&self, id: &str) -> Value {
-        let list: Value = serde_json::from_str(&self.run(&["images", "-o", "json", "--limit", "500"])).expect("images");
+        let list: Value =
+            serde_json::from_str(&self.run(&["images", "-o", "json", "--limit", "500"])).expect("images");
         list.as_array().into_iter().flatten().find(|i| i["id"] == id).cloned().unwrap_or_default()
     }
 

@@ -47,7 +47,15 @@ pub struct Layer {
 const TIME: u64 = 1_700_000_000;
 
 impl Layer {
-    fn add(mut self, path: &str, kind: EntryType, mode: u32, data: &[u8], link: &str, pax: &[(&str, &[u8])]) -> Self {
+    fn add(
+        mut self,
+        path: &str,
+        kind: EntryType,
+        mode: u32,
+        data: &[u8],
+        link: &str,
+        pax: &[(&str, &[u8])],
+    ) -> Self {
         let mut tar = Builder::new(&mut self.tar);
         if !pax.is_empty() {
             tar.append_pax_extensions(pax.iter().copied()).expect("memory");
@@ -166,7 +174,8 @@ impl Image {
         let busybox = fs::read(crate::tools::find(embedded::Program::Busybox)).expect("busybox can be read");
         Self::new()
             .layer(|l| {
-                let l = l.dir("bin").dir("etc").dir("tmp").dir("old").program("bin/busybox", 0o4755, &busybox);
+                let l =
+                    l.dir("bin").dir("etc").dir("tmp").dir("old").program("bin/busybox", 0o4755, &busybox);
                 ["sh", "cat", "ls", "echo", "sleep"]
                     .into_iter()
                     .fold(l, |l, tool| l.program_link(&format!("bin/{tool}"), "bin/busybox", 0o4755))
@@ -175,8 +184,16 @@ impl Image {
                     .file("old/kept", "kept")
                     .file("etc/shared", "shared by two names")
             })
-            .layer(|l| l.file("etc/motd", "flat and running\n").whiteout("old/gone").xattr("etc/marked", "user.demo", b"a\nb\0c"))
-            .layer(|l| l.link("etc/shared-too", "etc/shared").symlink("etc/link", "../bin/busybox").fifo("etc/pipe"))
+            .layer(|l| {
+                l.file("etc/motd", "flat and running\n").whiteout("old/gone").xattr(
+                    "etc/marked",
+                    "user.demo",
+                    b"a\nb\0c",
+                )
+            })
+            .layer(|l| {
+                l.link("etc/shared-too", "etc/shared").symlink("etc/link", "../bin/busybox").fifo("etc/pipe")
+            })
             .config(json!({ "Cmd": ["/bin/cat", "/etc/motd"], "Healthcheck": { "Test": ["CMD", "true"] } }))
     }
 
@@ -225,9 +242,11 @@ impl Image {
         };
         let layers: Vec<Value> =
             self.layers.iter().map(|layer| put(&mut files, kind, &pack(layer, self.packing))).collect();
-        let config = put(&mut files, "application/vnd.oci.image.config.v1+json", self.config_json().as_bytes());
+        let config =
+            put(&mut files, "application/vnd.oci.image.config.v1+json", self.config_json().as_bytes());
         let kind = "application/vnd.oci.image.manifest.v1+json";
-        let manifest = json!({ "schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers }).to_string();
+        let manifest =
+            json!({ "schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers }).to_string();
         let mut manifest = put(&mut files, kind, manifest.as_bytes());
         manifest["annotations"] = json!({ "org.opencontainers.image.ref.name": "latest" });
         let index = json!({ "schemaVersion": 2, "manifests": [manifest] }).to_string();
@@ -246,7 +265,8 @@ impl Image {
             names.push(name);
         }
         files.insert("config.json".to_owned(), self.config_json().into_bytes());
-        let manifest = json!([{ "Config": "config.json", "RepoTags": ["demo:1"], "Layers": names }]).to_string();
+        let manifest =
+            json!([{ "Config": "config.json", "RepoTags": ["demo:1"], "Layers": names }]).to_string();
         files.insert("manifest.json".to_owned(), manifest.into_bytes());
         files
     }

@@ -3,7 +3,13 @@
 //! Nothing here is a stand-in for a server that can be started for real. Whatever is started is ended when it is
 //! dropped, by the id it was started with.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::missing_panics_doc, reason = "a test that cannot go on must stop")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a test that cannot go on must stop"
+)]
 
 pub mod factory;
 pub mod image;

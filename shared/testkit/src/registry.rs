@@ -85,11 +85,19 @@ impl Registry {
         write_dir(&image.layout(), &layout).expect("a layout");
         let reference = format!("{}/{name}", self.host());
         let mut skopeo = tools::command(Program::Skopeo);
-        skopeo.args(["copy", "--quiet", "--insecure-policy", "--dest-tls-verify=false", "--preserve-digests"]);
+        skopeo.args([
+            "copy",
+            "--quiet",
+            "--insecure-policy",
+            "--dest-tls-verify=false",
+            "--preserve-digests",
+        ]);
         if self.login {
             skopeo.arg(format!("--dest-creds={}:{}", LOGIN.0, LOGIN.1));
         }
-        tools::run(skopeo.arg(format!("oci:{}:latest", layout.display())).arg(format!("docker://{reference}")));
+        tools::run(
+            skopeo.arg(format!("oci:{}:latest", layout.display())).arg(format!("docker://{reference}")),
+        );
         reference
     }
 

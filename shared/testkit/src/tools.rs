@@ -30,7 +30,10 @@ pub fn run(command: &mut Command) -> String {
 
 /// Runs a command, whatever comes of it.
 pub fn output(command: &mut Command) -> Output {
-    command.stdin(std::process::Stdio::null()).output().unwrap_or_else(|e| panic!("{command:?} cannot be run: {e}"))
+    command
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap_or_else(|e| panic!("{command:?} cannot be run: {e}"))
 }
 
 /// A port that is free just now.

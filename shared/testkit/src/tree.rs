@@ -36,10 +36,17 @@ pub fn listing(root: &Path, timeless: &[&str]) -> Vec<String> {
         } else {
             String::new()
         };
-        let time = if timeless.contains(&name.as_str()) { String::new() } else { format!("{}.{:09}", meta.mtime(), meta.mtime_nsec()) };
+        let time = if timeless.contains(&name.as_str()) {
+            String::new()
+        } else {
+            format!("{}.{:09}", meta.mtime(), meta.mtime_nsec())
+        };
         let size = if meta.is_dir() { 0 } else { meta.size() };
         let (mode, uid, gid) = (meta.mode(), meta.uid(), meta.gid());
-        lines.push(format!("{name} {mode:o} {uid}:{gid} {size} {time} {content} group={group} {}", xattrs(&full)));
+        lines.push(format!(
+            "{name} {mode:o} {uid}:{gid} {size} {time} {content} group={group} {}",
+            xattrs(&full)
+        ));
     }
     lines
 }

@@ -28,7 +28,8 @@ const FENCED: [(&str, &[&str]); 3] =
     [("sqlx", &["db"]), ("async-nats", &["bus", "tests"]), ("object_store", &["store"])];
 
 pub(crate) fn check() -> Result<()> {
-    let output = cargo(&root()?).args(["metadata", "--format-version", "1", "--no-deps", "--offline"]).output()?;
+    let output =
+        cargo(&root()?).args(["metadata", "--format-version", "1", "--no-deps", "--offline"]).output()?;
     let metadata: Value = serde_json::from_slice(&output.stdout)?;
     let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
     let name = |value: &Value| value["name"].as_str().unwrap_or_default().to_owned();

@@ -9,7 +9,8 @@ use embedded::install::{self, Program};
 mod arrows;
 mod sqlx;
 
-const USAGE: &str = "usage: cargo verify [arguments of the test runner] | cargo dev sqlx [--check] | cargo dev arrows";
+const USAGE: &str =
+    "usage: cargo verify [arguments of the test runner] | cargo dev sqlx [--check] | cargo dev arrows";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -49,7 +50,8 @@ fn verify(rest: &[String]) -> Result<()> {
     arrows::check()?;
     let root = root()?;
     ok(cargo(&root).args(["build", "--workspace", "--bins"]))?;
-    let nextest = cargo(&root).args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let nextest =
+        cargo(&root).args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let mut tests = cargo(&root);
     if nextest.is_ok_and(|status| status.success()) {
         tests.args(["nextest", "run", "--workspace"]);

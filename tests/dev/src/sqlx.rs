@@ -45,7 +45,8 @@ fn refresh(root: &Path, url: &str, check: bool) -> Result<()> {
     if check {
         bail!("`.sqlx` is not what the queries and migrations say; run `cargo dev sqlx` and commit it");
     }
-    fs::remove_dir_all(root.join(".sqlx")).or_else(|e| if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) })?;
+    fs::remove_dir_all(root.join(".sqlx"))
+        .or_else(|e| if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) })?;
     fs::create_dir(root.join(".sqlx"))?;
     for (name, text) in &made {
         fs::write(root.join(".sqlx").join(name), text)?;
@@ -56,7 +57,8 @@ fn refresh(root: &Path, url: &str, check: bool) -> Result<()> {
 
 fn migrate(root: &Path, url: &str) -> Result<()> {
     let psql = install::find(Program::Postgres)?.with_file_name("psql");
-    let mut files: Vec<_> = fs::read_dir(root.join("shared/db/migrations"))?.flatten().map(|e| e.path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(root.join("shared/db/migrations"))?.flatten().map(|e| e.path()).collect();
     files.sort();
     for file in files {
         let mut command = Command::new(&psql);

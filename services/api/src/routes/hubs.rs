@@ -11,7 +11,9 @@ use crate::answer::{Answer, data};
 use crate::caller::Caller;
 
 pub(crate) fn routes() -> Router<App> {
-    Router::new().route("/v1/hubs/current", get(current)).route("/v1/hubs/current/image-storage", get(storage))
+    Router::new()
+        .route("/v1/hubs/current", get(current))
+        .route("/v1/hubs/current/image-storage", get(storage))
 }
 
 #[derive(Debug, Serialize)]

@@ -110,7 +110,12 @@ async fn create(
 }
 
 async fn taken_before(app: &App, who: &model::access::Principal, key: &str) -> Result<Response, Refusal> {
-    let id = app.cx.db.taken(key).await?.ok_or_else(|| Refusal::conflict("The first request is still under way."))?;
+    let id = app
+        .cx
+        .db
+        .taken(key)
+        .await?
+        .ok_or_else(|| Refusal::conflict("The first request is still under way."))?;
     Ok((StatusCode::OK, data(find(app, who, id.as_str()).await?)).into_response())
 }
 
@@ -132,7 +137,11 @@ async fn rename(
     Ok(data(find(&app, &who, &id).await?))
 }
 
-async fn remove(State(app): State<App>, Caller(who): Caller, Path(id): Path<String>) -> Result<Response, Refusal> {
+async fn remove(
+    State(app): State<App>,
+    Caller(who): Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
     let image = find(&app, &who, &id).await?;
     if !app.cx.db.delete_image(&who.hub, &image.id, "api").await? {
         return Err(Refusal::conflict("Only a new or live image can be deleted; cancel its import first."));

@@ -55,7 +55,9 @@ async fn log(
     let from = resumed.map_or(wanted.from, |last| last.saturating_add(1)).max(0);
     if wanted.follow {
         let stream = follow(app, image, from);
-        return Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response());
+        return Ok(Sse::new(stream)
+            .keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+            .into_response());
     }
     let mut text = String::new();
     let mut next = from;
@@ -106,7 +108,8 @@ async fn pump(app: &App, image: &ImageId, mut next: i64, send: &Sender) -> Optio
             let Some(last) = lines.last() else { break };
             next = last.offset + 1;
             for line in lines {
-                let event = Event::default().event("line").id(line.offset.to_string()).json_data(&line).ok()?;
+                let event =
+                    Event::default().event("line").id(line.offset.to_string()).json_data(&line).ok()?;
                 send.send(Ok(event)).await.ok()?;
             }
         }

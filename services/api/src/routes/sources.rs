@@ -75,7 +75,12 @@ async fn update(
     Path(id): Path<String>,
     Body(body): Body<UpdateSource>,
 ) -> Answer<Source> {
-    let row = app.cx.db.source(&who.hub, &id).await?.ok_or_else(|| Refusal::not_found("source", "image source", &id))?;
+    let row = app
+        .cx
+        .db
+        .source(&who.hub, &id)
+        .await?
+        .ok_or_else(|| Refusal::not_found("source", "image source", &id))?;
     let (mut origin, mut sealed) = (row.source.origin, row.sealed);
     if let Some(new) = body.origin {
         check_origin(&new)?;

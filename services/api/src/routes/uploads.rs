@@ -92,8 +92,9 @@ async fn upload(
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/form-data"));
     let received = if form {
-        let mut form =
-            Multipart::from_request(request, &app).await.map_err(|e| Refusal::invalid("body", e.body_text()))?;
+        let mut form = Multipart::from_request(request, &app)
+            .await
+            .map_err(|e| Refusal::invalid("body", e.body_text()))?;
         let field = form.next_field().await.map_err(|e| Refusal::invalid("body", e.body_text()))?;
         let field = field.ok_or_else(|| Refusal::invalid("body", "The form holds no file."))?;
         app.store.append_upload(staged, ticket.offset, MOST, field).await
@@ -131,10 +132,13 @@ fn store_refusal(error: Error) -> Refusal {
     match error {
         Error::Full(_) => Refusal::not_ready("The factory's disk is full."),
         Error::UploadTooLarge { .. } => Refusal::too_large(error.to_string()),
-        Error::UploadOffset { .. } | Error::UploadBusy(_) | Error::UploadUnknown(_) => Refusal::conflict(error.to_string()),
-        Error::Content(_) => {
-            Refusal::invalid("body", "The upload broke off; what arrived is kept, send the rest with `offset`.")
+        Error::UploadOffset { .. } | Error::UploadBusy(_) | Error::UploadUnknown(_) => {
+            Refusal::conflict(error.to_string())
         }
+        Error::Content(_) => Refusal::invalid(
+            "body",
+            "The upload broke off; what arrived is kept, send the rest with `offset`.",
+        ),
         _ => Refusal::internal(&error.into()),
     }
 }

@@ -46,7 +46,8 @@ pub(super) async fn answer(
         .header("docker-content-digest", digest)
         .header("docker-distribution-api-version", "registry/2.0");
     if head {
-        let whole = response.header(header::CONTENT_TYPE, &blob.media_type).header(header::CONTENT_LENGTH, blob.size);
+        let whole =
+            response.header(header::CONTENT_TYPE, &blob.media_type).header(header::CONTENT_LENGTH, blob.size);
         return Ok(whole.body(Body::empty()).unwrap_or_default());
     }
     let bytes = locate(app, &blob).await?;
@@ -73,7 +74,8 @@ async fn locate(app: &App, blob: &ServedBlob) -> Result<Source, V2Error> {
 }
 
 async fn whole(response: Builder, blob: &ServedBlob, bytes: &Source) -> Answer {
-    let response = response.header(header::CONTENT_TYPE, &blob.media_type).header(header::CONTENT_LENGTH, blob.size);
+    let response =
+        response.header(header::CONTENT_TYPE, &blob.media_type).header(header::CONTENT_LENGTH, blob.size);
     Ok(response.body(body(bytes, 0..blob.size).await?).unwrap_or_default())
 }
 
@@ -103,8 +105,12 @@ fn many(response: Builder, blob: ServedBlob, bytes: Source, parts: Vec<Range<u64
         async move {
             let before = stream::once(async move { Ok(head) });
             match body(&bytes, part).await {
-                Ok(body) => before.chain(body.into_data_stream().map(|p| p.map_err(std::io::Error::other))).boxed(),
-                Err(_) => stream::once(async { Err(std::io::Error::other("the blob cannot be read")) }).boxed(),
+                Ok(body) => {
+                    before.chain(body.into_data_stream().map(|p| p.map_err(std::io::Error::other))).boxed()
+                }
+                Err(_) => {
+                    stream::once(async { Err(std::io::Error::other("the blob cannot be read")) }).boxed()
+                }
             }
         }
     });

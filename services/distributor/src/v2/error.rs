@@ -33,7 +33,11 @@ impl V2Error {
     }
 
     pub(super) fn unsupported() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "this registry is read-only: import to add images")
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "UNSUPPORTED",
+            "this registry is read-only: import to add images",
+        )
     }
 
     fn not_ready(message: &str) -> Self {
@@ -78,6 +82,10 @@ impl From<DbError> for V2Error {
 impl From<store::Error> for V2Error {
     fn from(error: store::Error) -> Self {
         tracing::error!(code = error.code(), error = %chassis::halt::chain(&error), "a pull failed");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", "the blob cannot be read; import the image again")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "UNKNOWN",
+            "the blob cannot be read; import the image again",
+        )
     }
 }

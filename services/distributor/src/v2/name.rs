@@ -36,7 +36,9 @@ mod tests {
         assert_eq!(parse("main/web/manifests/latest"), Some(("main/web", Wanted::Manifest("latest"))));
         assert_eq!(parse("main/blobs/blobs/sha256:a"), Some(("main/blobs", Wanted::Blob("sha256:a"))));
         assert_eq!(parse("main/web/tags/list"), Some(("main/web", Wanted::Tags)));
-        for other in ["", "main", "main/web", "manifests/x", "main/web/tags/other", "main/web/uploads/", "/blobs/x"] {
+        for other in
+            ["", "main", "main/web", "manifests/x", "main/web/tags/other", "main/web/uploads/", "/blobs/x"]
+        {
             assert_eq!(parse(other), None, "{other}");
         }
     }

@@ -58,7 +58,9 @@ mod tests {
         assert_eq!(parse("bytes=0-18446744073709551615", 100), parts(&[0..100]));
         assert_eq!(parse("bytes=100-", 100), Asked::Unsatisfiable);
         assert_eq!(parse("bytes=-0", 100), Asked::Unsatisfiable);
-        for ignored in ["", "lines=1-2", "bytes=", "bytes=-", "bytes=5", "bytes=9-5", "bytes=a-b", "bytes=1-2,x"] {
+        for ignored in
+            ["", "lines=1-2", "bytes=", "bytes=-", "bytes=5", "bytes=9-5", "bytes=a-b", "bytes=1-2,x"]
+        {
             assert_eq!(parse(ignored, 100), Asked::Whole, "{ignored}");
         }
         assert_eq!(parse(&format!("bytes={}", vec!["0-0"; 2000].join(",")), 100), Asked::Whole);

@@ -42,7 +42,11 @@ impl Given {
             Self::Registry { url, target, .. } => {
                 let mut details = json!({ "target": target, "url": url });
                 if let Some(username) = username {
-                    set_value(&mut details, "auth", json!({ "type": "user", "details": { "username": username } }));
+                    set_value(
+                        &mut details,
+                        "auth",
+                        json!({ "type": "user", "details": { "username": username } }),
+                    );
                 }
                 json!({ "type": "oci-registry", "details": details })
             }
@@ -64,7 +68,9 @@ pub(super) fn understand(args: &Import) -> Result<Given> {
     let (scheme, rest) = match text.split_once("://") {
         Some(("docker" | "oci", rest)) => (None, rest),
         Some((scheme @ ("http" | "https"), rest)) => (Some(scheme), rest),
-        Some((other, _)) => return Err(Fail::Usage(format!("`{other}://` is no kind of source that is known.")).into()),
+        Some((other, _)) => {
+            return Err(Fail::Usage(format!("`{other}://` is no kind of source that is known.")).into());
+        }
         None => (None, text),
     };
     let first = rest.split('/').next().unwrap_or_default();
@@ -80,12 +86,19 @@ pub(super) fn understand(args: &Import) -> Result<Given> {
     let host = first.rsplit_once(':').map_or(first, |(host, _)| host);
     let loopback = host == "localhost" || host.starts_with("127.") || host == "[::1]";
     let scheme = scheme.unwrap_or(if args.plain_http || loopback { "http" } else { "https" });
-    Ok(Given::Registry { url: format!("{scheme}://{first}"), target: target.to_owned(), name: name_of(target) })
+    Ok(Given::Registry {
+        url: format!("{scheme}://{first}"),
+        target: target.to_owned(),
+        name: name_of(target),
+    })
 }
 
 fn local(path: &Path) -> Result<Given> {
     if path.is_dir() && !path.join("oci-layout").is_file() {
-        let said = format!("`{}` is not an OCI layout: it has no file `oci-layout`. Building from a Dockerfile is not there yet.", path.display());
+        let said = format!(
+            "`{}` is not an OCI layout: it has no file `oci-layout`. Building from a Dockerfile is not there yet.",
+            path.display()
+        );
         return Err(Fail::Usage(said).into());
     }
     let path = path.canonicalize()?;
@@ -119,7 +132,9 @@ pub(super) async fn ensure(client: &Client, args: &Import, given: &Given) -> Res
     match found {
         // New credentials replace the old ones.
         Some(source) if args.registry_password.is_some() => {
-            client.json(Method::PATCH, &format!("/v1/images/sources/{}", source.id), &json!({ "origin": full })).await
+            client
+                .json(Method::PATCH, &format!("/v1/images/sources/{}", source.id), &json!({ "origin": full }))
+                .await
         }
         Some(source) => Ok(source),
         None => create(client, given.name(), &full).await,

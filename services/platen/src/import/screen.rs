@@ -56,8 +56,10 @@ impl Screen {
     }
 
     fn bar(&self, bars: &MultiProgress, name: &str, total: u64) -> ProgressBar {
-        let style = ProgressStyle::with_template("{msg:<32} [{bar:30}] {bytes:>10} / {total_bytes:<10} {bytes_per_sec}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = ProgressStyle::with_template(
+            "{msg:<32} [{bar:30}] {bytes:>10} / {total_bytes:<10} {bytes_per_sec}",
+        )
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = bars.add(ProgressBar::new(total).with_style(style.progress_chars("=> ")));
         bar.set_message(name.to_owned());
         bar

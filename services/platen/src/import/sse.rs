@@ -99,7 +99,10 @@ mod tests {
         assert_eq!(parser.next(), None);
         parser.buffer.extend_from_slice(b":1}\ndata:more\n\nevent: end\n\n");
         let event = parser.next().unwrap();
-        assert_eq!((event.name.as_str(), event.id.as_str(), event.data.as_str()), ("line", "7", "{\"a\":1}\nmore"));
+        assert_eq!(
+            (event.name.as_str(), event.id.as_str(), event.data.as_str()),
+            ("line", "7", "{\"a\":1}\nmore")
+        );
         assert_eq!(parser.next().unwrap().name, "end");
         assert_eq!(parser.next(), None);
     }

@@ -13,7 +13,8 @@ use serde_json::json;
 use tar::{Builder, EntryType, Header};
 
 /// The tools that get a name of their own.
-const TOOLS: [&str; 12] = ["sh", "cat", "ls", "echo", "ps", "vi", "wget", "grep", "sed", "awk", "find", "sleep"];
+const TOOLS: [&str; 12] =
+    ["sh", "cat", "ls", "echo", "ps", "vi", "wget", "grep", "sed", "awk", "find", "sleep"];
 
 struct Layer(Builder<Vec<u8>>);
 
@@ -88,9 +89,14 @@ pub(super) fn write(busybox: &Path, to: &Path) -> Result<()> {
     });
     let config = put(&mut out, OCI_CONFIG, config.to_string().as_bytes())?;
     let manifest =
-        json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": descriptors }).to_string();
+        json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": descriptors })
+            .to_string();
     let manifest = put(&mut out, OCI_MANIFEST, manifest.as_bytes())?;
-    add(&mut out, "index.json", json!({ "schemaVersion": 2, "manifests": [manifest] }).to_string().as_bytes())?;
+    add(
+        &mut out,
+        "index.json",
+        json!({ "schemaVersion": 2, "manifests": [manifest] }).to_string().as_bytes(),
+    )?;
     add(&mut out, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
     out.finish()?;
     Ok(())

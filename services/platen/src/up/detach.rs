@@ -33,7 +33,10 @@ pub(super) async fn run(args: &Up) -> Result<()> {
             bail!("the factory did not start ({status}); the end of {}:\n{}", log.display(), tail.join("\n"));
         }
         if processes::running(data_dir)?.iter().any(|p| p.pid == pid) {
-            eprintln!("The factory is up; its addresses and key are in {}.", data_dir.join("platen.env").display());
+            eprintln!(
+                "The factory is up; its addresses and key are in {}.",
+                data_dir.join("platen.env").display()
+            );
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

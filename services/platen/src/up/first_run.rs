@@ -7,11 +7,17 @@ use chassis::{Context, key};
 
 /// Makes the data directory. Others may pass through it (PostgreSQL of its own user must), but not look into it.
 pub(super) fn prepare(data_dir: &Path) -> Result<()> {
-    std::fs::create_dir_all(data_dir).with_context(|| format!("the data directory {} cannot be made", data_dir.display()))
+    std::fs::create_dir_all(data_dir)
+        .with_context(|| format!("the data directory {} cannot be made", data_dir.display()))
 }
 
 /// The hub's identifier and an API key of it that is valid: the one given, the one in `platen.env`, or a fresh one.
-pub(super) async fn bootstrap(cx: &Context, hub: &str, given: Option<String>, file: &Path) -> Result<(String, String)> {
+pub(super) async fn bootstrap(
+    cx: &Context,
+    hub: &str,
+    given: Option<String>,
+    file: &Path,
+) -> Result<(String, String)> {
     if !model::source::is_identifier(hub) {
         bail!("`{hub}` cannot be a hub's identifier: 2 to 63 of a-z, 0-9 and single dashes");
     }

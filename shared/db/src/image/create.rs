@@ -34,8 +34,8 @@ impl Tx {
     /// When the database is away.
     pub async fn create_image(&mut self, new: NewImage<'_>, from: &str) -> Result<()> {
         sqlx::query!(
-            "insert into image (id, hub_id, source_id, name, overrides, creator, requested_at)
-             values ($1, $2, $3, $4, $5, $6, case when $7 then now() end)",
+            "insert into image (id, hub_id, source_id, name, overrides, creator, requested_at, last_requested_at)
+             values ($1, $2, $3, $4, $5, $6, case when $7 then now() end, case when $7 then now() end)",
             new.id.as_str(),
             new.hub.as_str(),
             new.source.as_str(),
@@ -46,7 +46,9 @@ impl Tx {
         )
         .execute(self.conn())
         .await?;
-        sqlx::query!("insert into image_log (image_id) values ($1)", new.id.as_str()).execute(self.conn()).await?;
+        sqlx::query!("insert into image_log (image_id) values ($1)", new.id.as_str())
+            .execute(self.conn())
+            .await?;
         let event = ImageCreated {
             image: new.id.clone(),
             source: new.source.clone(),

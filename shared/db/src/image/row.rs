@@ -15,6 +15,7 @@ pub(super) struct ImageRow {
     pub state: String,
     pub state_since: DateTime<Utc>,
     pub requested_at: Option<DateTime<Utc>>,
+    pub last_requested_at: Option<DateTime<Utc>>,
     pub retry_at: Option<DateTime<Utc>>,
     pub error: Option<Json<api::StateError>>,
     pub manifest_digest: Option<String>,
@@ -66,7 +67,7 @@ impl From<ImageRow> for Image {
             creator: row.creator,
             events: api::Events {
                 created: row.created_at,
-                requested: row.requested_at,
+                requested: row.last_requested_at,
                 live: row.live_at,
                 deleted: row.deleted_at,
             },

@@ -73,8 +73,7 @@ impl Db {
     /// # Errors
     /// When the database is away.
     pub async fn claim_to_pin(&self, owner: &str) -> Result<Option<Claim>> {
-        let row =
-            claim!("i.state = 'new' and i.pin is null", "0", owner).fetch_optional(&self.pool).await?;
+        let row = claim!("i.state = 'new' and i.pin is null", "0", owner).fetch_optional(&self.pool).await?;
         Ok(row.map(Claim::from))
     }
 

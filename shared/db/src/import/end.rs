@@ -21,9 +21,14 @@ impl Db {
     ///
     /// # Errors
     /// [`DbError::LeaseLost`] when the claim is somebody else's by now.
-    pub async fn attempt_failed(&self, claim: &Claim, stage: Stage, why: &Failure, end_seq: i64) -> Result<Ended> {
+    pub async fn attempt_failed(
+        &self,
+        claim: &Claim,
+        stage: Stage,
+        why: &Failure,
+        end_seq: i64,
+    ) -> Result<Ended> {
         let mut tx = self.begin().await?;
-        tx.log_ends(claim, stage, end_seq).await?;
         let again = why.transient && claim.failures + 1 < MAX_FAILURES && claim.lapses <= MAX_LAPSES;
         let ended = if again {
             let wait = backoff(claim.failures);
@@ -34,6 +39,7 @@ impl Db {
             tx.fail(&claim.hub, &claim.image, claim.attempt, &why, stage.as_str()).await?;
             Ended::Failed
         };
+        tx.log_ends(claim, stage, end_seq).await?;
         tx.commit().await?;
         Ok(ended)
     }
@@ -103,7 +109,8 @@ impl Tx {
         if before == State::Saving {
             self.release(hub, image).await?;
         }
-        let error = api::StateError { code: why.code.clone(), message: why.message.clone(), time: Utc::now() };
+        let error =
+            api::StateError { code: why.code.clone(), message: why.message.clone(), time: Utc::now() };
         sqlx::query!(
             "update image set error = $3, requested_at = null, retry_at = null, lease_until = null, lease_owner = null,
                 flat = null, manifest_digest = null, diff_id = null, config = null, size = null, platform = null
@@ -114,6 +121,9 @@ impl Tx {
         )
         .execute(self.conn())
         .await?;
+        sqlx::query!("delete from pack_hold where image_id = $1", image.as_str())
+            .execute(self.conn())
+            .await?;
         let event = ImageImportFailed {
             image: image.clone(),
             attempt,
@@ -136,6 +146,7 @@ fn last_word(claim: &Claim, why: &Failure) -> Failure {
         return why.clone();
     }
     let tries = claim.failures + 1;
-    let message = format!("Given up after {tries} attempts; the last one failed with {}: {}", why.code, why.message);
+    let message =
+        format!("Given up after {tries} attempts; the last one failed with {}: {}", why.code, why.message);
     Failure::permanent("attempts.exhausted", message)
 }

@@ -12,7 +12,7 @@ impl Tx {
     /// [`DbError::Conflict`] when the image is not `new` or an import is already wanted.
     pub async fn request_import(&mut self, hub: &HubId, image: &ImageId, from: &str) -> Result<()> {
         let done = sqlx::query!(
-            "update image set requested_at = now(), pin = null, error = null, failures = 0, lapses = 0, retry_at = null
+            "update image set requested_at = now(), last_requested_at = now(), pin = null, error = null, failures = 0, lapses = 0, retry_at = null
              where id = $1 and hub_id = $2 and state = 'new' and requested_at is null",
             image.as_str(),
             hub.as_str()

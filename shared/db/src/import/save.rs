@@ -63,6 +63,10 @@ impl Db {
         if done.rows_affected() == 0 {
             return Err(DbError::LeaseLost);
         }
+        // From here on the image's own use keeps its packs.
+        sqlx::query!("delete from pack_hold where image_id = $1", claim.image.as_str())
+            .execute(tx.conn())
+            .await?;
         let event = ImageFlattened {
             image: claim.image.clone(),
             attempt: claim.attempt,

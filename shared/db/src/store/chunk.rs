@@ -1,7 +1,6 @@
 //! Chunks: where the compressed bytes of a piece of content are.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use crate::import::Claim;
 use crate::{Db, Result, bytes};
@@ -51,28 +50,31 @@ impl Db {
         Ok(())
     }
 
-    /// Which of these chunks are there? Their packs are held for as long as told, by the same statement.
+    /// Which of these chunks are there? The claim holds their packs from the same statement on, while its lease lasts.
     ///
     /// # Errors
     /// When the database is away.
     pub async fn find_chunks(
         &self,
+        claim: &Claim,
         digests: &[[u8; 32]],
         codec: &str,
-        hold: Duration,
     ) -> Result<HashMap<[u8; 32], FoundChunk>> {
         let keys: Vec<Vec<u8>> = digests.iter().map(|d| d.to_vec()).collect();
+        // The share lock makes a reclaim of the pack wait, and then see the hold.
         let rows = sqlx::query!(
             r#"with found as (
                 select c.id, c.digest, c.pack_id, c."offset", c.length, c.plain from chunk c
-                where c.digest = any($1) and c.codec = $2),
+                join pack p on p.id = c.pack_id and p.state = 'live'
+                where c.digest = any($1) and c.codec = $2 for share of p),
             held as (
-                update pack set held_until = greatest(held_until, now() + make_interval(secs => $3))
-                where id in (select pack_id from found) and state = 'live' returning id)
-            select f.id, f.digest, f.pack_id, f."offset", f.length, f.plain from found f join held h on h.id = f.pack_id"#,
+                insert into pack_hold (pack_id, image_id, attempt) select distinct pack_id, $3, $4::bigint from found
+                on conflict (pack_id, image_id) do update set attempt = excluded.attempt)
+            select id, digest, pack_id, "offset", length, plain from found"#,
             &keys,
             codec,
-            hold.as_secs_f64()
+            claim.image.as_str(),
+            claim.attempt
         )
         .fetch_all(&self.pool)
         .await?;

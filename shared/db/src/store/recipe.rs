@@ -60,7 +60,8 @@ impl Db {
         .await?;
         let mut pieces: Vec<Placed> = Vec::new();
         for row in rows {
-            let next = Placed { pack: row.pack_id, offset: bytes(row.offset), length: bytes(row.length.into()) };
+            let next =
+                Placed { pack: row.pack_id, offset: bytes(row.offset), length: bytes(row.length.into()) };
             match pieces.last_mut() {
                 Some(last) if last.pack == next.pack && last.offset + last.length == next.offset => {
                     last.length += next.length;
@@ -106,12 +107,11 @@ impl Tx {
         for chunk in &saved.recipe.chunks {
             chunks.push(match chunk {
                 ChunkUse::Known(id) => *id,
-                ChunkUse::New(place) => saved
-                    .new_chunks
-                    .get(*place)
-                    .and_then(|c| new_ids.get(&c.digest))
-                    .copied()
-                    .ok_or_else(|| DbError::Conflict("a chunk that was just stored is not in the index".to_owned()))?,
+                ChunkUse::New(place) => {
+                    saved.new_chunks.get(*place).and_then(|c| new_ids.get(&c.digest)).copied().ok_or_else(
+                        || DbError::Conflict("a chunk that was just stored is not in the index".to_owned()),
+                    )?
+                }
             });
         }
         let recipe = &saved.recipe;
@@ -144,7 +144,12 @@ impl Tx {
     }
 
     /// The first stored wins: where another import was faster with the same content, its chunk is used.
-    async fn save_chunks(&mut self, pack: &str, codec: &str, new: &[NewChunk]) -> Result<HashMap<[u8; 32], i64>> {
+    async fn save_chunks(
+        &mut self,
+        pack: &str,
+        codec: &str,
+        new: &[NewChunk],
+    ) -> Result<HashMap<[u8; 32], i64>> {
         let digests: Vec<Vec<u8>> = new.iter().map(|c| c.digest.to_vec()).collect();
         let offsets: Vec<i64> = new.iter().map(|c| bigint(c.offset)).collect();
         let lengths: Vec<i32> = new.iter().map(|c| i32::try_from(c.length).unwrap_or(i32::MAX)).collect();
@@ -164,9 +169,13 @@ impl Tx {
         )
         .execute(self.conn())
         .await?;
-        let rows = sqlx::query!("select id, digest, length from chunk where digest = any($1) and codec = $2", &digests, codec)
-            .fetch_all(self.conn())
-            .await?;
+        let rows = sqlx::query!(
+            "select id, digest, length from chunk where digest = any($1) and codec = $2",
+            &digests,
+            codec
+        )
+        .fetch_all(self.conn())
+        .await?;
         let ids: HashMap<[u8; 32], (i64, i32)> = rows
             .into_iter()
             .filter_map(|r| Some((<[u8; 32]>::try_from(r.digest).ok()?, (r.id, r.length))))
@@ -174,7 +183,9 @@ impl Tx {
         // Same content, other compressed length: another compressor version won the race, and the digest computed
         // over our own bytes is not that of the recipe. The next attempt finds its chunks and uses them.
         if new.iter().zip(&lengths).any(|(c, length)| ids.get(&c.digest).is_none_or(|(_, l)| l != length)) {
-            return Err(DbError::Conflict("another import stored the same content otherwise; trying again".to_owned()));
+            return Err(DbError::Conflict(
+                "another import stored the same content otherwise; trying again".to_owned(),
+            ));
         }
         Ok(ids.into_iter().map(|(digest, (id, _))| (digest, id)).collect())
     }

@@ -10,9 +10,10 @@ impl Tx {
     /// Takes away everything an image holds: what it serves, its share of chunks, and recipes and documents that
     /// nobody else serves.
     pub(crate) async fn release(&mut self, hub: &HubId, image: &ImageId) -> Result<()> {
-        let digests = sqlx::query_scalar!("select digest from image_served where image_id = $1", image.as_str())
-            .fetch_all(self.conn())
-            .await?;
+        let digests =
+            sqlx::query_scalar!("select digest from image_served where image_id = $1", image.as_str())
+                .fetch_all(self.conn())
+                .await?;
         // Lock first, look afterwards: an import that is saving the same recipe or document holds its row.
         let chunks = sqlx::query_scalar!(
             r#"select r.chunks from recipe r where r.digest = any($1) order by r.digest for update"#,
@@ -20,13 +21,18 @@ impl Tx {
         )
         .fetch_all(self.conn())
         .await?;
-        sqlx::query!("select digest from document where digest = any($1) order by digest for update", &digests)
-            .fetch_all(self.conn())
-            .await?;
+        sqlx::query!(
+            "select digest from document where digest = any($1) order by digest for update",
+            &digests
+        )
+        .fetch_all(self.conn())
+        .await?;
         for chunks in chunks {
             self.unuse_chunks(hub, &chunks).await?;
         }
-        sqlx::query!("delete from image_served where image_id = $1", image.as_str()).execute(self.conn()).await?;
+        sqlx::query!("delete from image_served where image_id = $1", image.as_str())
+            .execute(self.conn())
+            .await?;
         sqlx::query!(
             "delete from recipe r where r.digest = any($1)
              and not exists (select 1 from image_served s where s.digest = r.digest)",
@@ -79,11 +85,13 @@ impl Db {
     pub async fn kill_pack(&self) -> Result<Option<String>> {
         let mut tx = self.pool.begin().await?;
         let candidate = sqlx::query_scalar!(
-            "select p.id from pack p where p.held_until < now() and (
-                (p.state = 'live' and not exists (
-                    select 1 from chunk c join hub_chunk u on u.chunk_id = c.id where c.pack_id = p.id))
+            "select p.id from pack p where
+                (p.state = 'live'
+                    and not exists (select 1 from chunk c join hub_chunk u on u.chunk_id = c.id where c.pack_id = p.id)
+                    and not exists (select 1 from pack_hold h join image i on i.id = h.image_id
+                        where h.pack_id = p.id and i.attempt = h.attempt and i.lease_until > now()))
                 or (p.state = 'writing' and not exists (
-                    select 1 from image i where i.id = p.image_id and i.attempt = p.attempt and i.lease_until > now())))
+                    select 1 from image i where i.id = p.image_id and i.attempt = p.attempt and i.lease_until > now()))
              limit 1 for update skip locked"
         )
         .fetch_optional(&mut *tx)
@@ -91,8 +99,10 @@ impl Db {
         let Some(pack) = candidate else { return Ok(None) };
         // The row is ours now; look again, for an import may have finished between the first look and the lock.
         let done = sqlx::query!(
-            "update pack p set state = 'dead', dead_at = now() where p.id = $1 and p.held_until < now()
-             and not exists (select 1 from chunk c join hub_chunk u on u.chunk_id = c.id where c.pack_id = p.id)",
+            "update pack p set state = 'dead', dead_at = now() where p.id = $1
+             and not exists (select 1 from chunk c join hub_chunk u on u.chunk_id = c.id where c.pack_id = p.id)
+             and not exists (select 1 from pack_hold h join image i on i.id = h.image_id
+                where h.pack_id = p.id and i.attempt = h.attempt and i.lease_until > now())",
             pack
         )
         .execute(&mut *tx)
@@ -134,9 +144,10 @@ impl Db {
     /// # Errors
     /// When the database is away.
     pub async fn pack_is_known(&self, pack: &str) -> Result<bool> {
-        let found = sqlx::query_scalar!(r#"select exists (select 1 from pack where id = $1) as "found!""#, pack)
-            .fetch_one(&self.pool)
-            .await?;
+        let found =
+            sqlx::query_scalar!(r#"select exists (select 1 from pack where id = $1) as "found!""#, pack)
+                .fetch_one(&self.pool)
+                .await?;
         Ok(found)
     }
 
@@ -155,7 +166,9 @@ impl Db {
         let (hub, image) = (HubId::stored(row.hub_id), ImageId::stored(row.id));
         tx.release(&hub, &image).await?;
         tx.transition(&image, row.attempt, model::State::Deleted, "pruner").await?;
-        sqlx::query!("update image set deleted_at = now() where id = $1", image.as_str()).execute(tx.conn()).await?;
+        sqlx::query!("update image set deleted_at = now() where id = $1", image.as_str())
+            .execute(tx.conn())
+            .await?;
         tx.commit().await?;
         Ok(true)
     }

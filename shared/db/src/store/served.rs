@@ -36,7 +36,12 @@ impl Db {
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn manifest(&self, hub: &HubId, source: &str, reference: &str) -> Result<Option<ServedManifest>> {
+    pub async fn manifest(
+        &self,
+        hub: &HubId,
+        source: &str,
+        reference: &str,
+    ) -> Result<Option<ServedManifest>> {
         let row = sqlx::query!(
             r#"select i.id, v.digest, v.media_type, d.body
                from image i join image_source s on s.id = i.source_id
@@ -133,8 +138,12 @@ impl Db {
         Ok(rows
             .into_iter()
             .map(|r| {
-                let blob =
-                    ServedBlob { digest: r.digest, media_type: r.media_type, size: bytes(r.size), body: r.body };
+                let blob = ServedBlob {
+                    digest: r.digest,
+                    media_type: r.media_type,
+                    size: bytes(r.size),
+                    body: r.body,
+                };
                 (r.kind, blob)
             })
             .collect())

@@ -67,7 +67,8 @@ fn set(tree: &mut Tree, item: &Item, place: Place, below: Option<Id>) -> Result<
     };
     let there = tree.child(dir, name);
     if there.is_some_and(|there| there.place.layer == place.layer && there.place.step == u16::MAX) {
-        let again = item.what == What::Other(Kind::Dir) && there.is_some_and(|there| tree.is_dir(there.inode));
+        let again =
+            item.what == What::Other(Kind::Dir) && there.is_some_and(|there| tree.is_dir(there.inode));
         if !again {
             tree.warn(&item.path, "it stands twice in one layer, the last one counts");
         }

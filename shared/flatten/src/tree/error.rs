@@ -34,7 +34,9 @@ impl Why {
         let (code, sentence) = match self {
             Self::ParentNotDir => ("path.parent_not_dir", "A parent of an entry is not a directory."),
             Self::SymlinkLoop => ("path.symlink_loop", "A parent of an entry is a loop of symbolic links."),
-            Self::TargetMissing => ("hardlink.target_missing", "A hardlink's target is not there, or is itself."),
+            Self::TargetMissing => {
+                ("hardlink.target_missing", "A hardlink's target is not there, or is itself.")
+            }
             Self::LinkToDir => ("hardlink.to_dir", "A hardlink leads to a directory."),
             Self::RootType => ("path.root_type", "The root of a layer is not a directory."),
             Self::TooMany => ("layer.too_many_entries", "The image has more entries than can be counted."),

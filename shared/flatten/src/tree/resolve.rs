@@ -59,7 +59,11 @@ impl Tree {
     }
 
     /// Directory and name of a path; only the parents are resolved. `None` for the root, or when a parent is missing.
-    pub(super) fn place_of<'a>(&mut self, path: &'a [u8], missing: Missing) -> Result<Option<(Id, &'a [u8])>, Why> {
+    pub(super) fn place_of<'a>(
+        &mut self,
+        path: &'a [u8],
+        missing: Missing,
+    ) -> Result<Option<(Id, &'a [u8])>, Why> {
         let (parents, name) = match path.iter().rposition(|b| *b == b'/') {
             Some(slash) => (path.get(..slash).unwrap_or_default(), path.get(slash + 1..).unwrap_or_default()),
             None => (&b""[..], path),
@@ -89,7 +93,8 @@ impl Tree {
     }
 
     fn make_dir(&mut self, parent: Id, name: &[u8], place: Place) -> Result<Id, Why> {
-        let inode = self.add(Inode { body: Body::Dir { parent, names: BTreeMap::new() }, meta: missing_parent() })?;
+        let inode =
+            self.add(Inode { body: Body::Dir { parent, names: BTreeMap::new() }, meta: missing_parent() })?;
         self.put(parent, name, Name { inode, place });
         Ok(inode)
     }

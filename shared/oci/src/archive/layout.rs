@@ -46,7 +46,8 @@ fn parts(archive: &Archive, manifest: &Manifest) -> Result<Found, ArchiveError> 
     for layer in &manifest.layers {
         let part = archive.part(blob_name(&layer.digest).as_bytes())?;
         if part.size != layer.size {
-            let said = format!("layer {} has {} bytes, its descriptor says {}", layer.digest, part.size, layer.size);
+            let said =
+                format!("layer {} has {} bytes, its descriptor says {}", layer.digest, part.size, layer.size);
             return Err(ManifestError::Size(said).into());
         }
         layers.push((Some(layer.digest.clone()), part));

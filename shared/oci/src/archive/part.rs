@@ -60,7 +60,9 @@ impl<R: Read> Read for Verified<R> {
             return Ok(read);
         }
         match self.verifier.take().map(Verifier::finish) {
-            Some(Err(got)) => Err(io::Error::other(ArchiveError::Mismatch { expected: self.expected.clone(), got })),
+            Some(Err(got)) => {
+                Err(io::Error::other(ArchiveError::Mismatch { expected: self.expected.clone(), got }))
+            }
             _ => Ok(0),
         }
     }

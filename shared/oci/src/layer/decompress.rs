@@ -15,7 +15,9 @@ struct Input<R>(R);
 
 impl<R: Read> Read for Input<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.0.read(into).map_err(|e| if e.kind() == io::ErrorKind::Interrupted { e } else { io::Error::new(e.kind(), InputFailed(e)) })
+        self.0.read(into).map_err(|e| {
+            if e.kind() == io::ErrorKind::Interrupted { e } else { io::Error::new(e.kind(), InputFailed(e)) }
+        })
     }
 }
 
@@ -52,7 +54,10 @@ pub(super) fn open<R: Read + Send + 'static>(input: R, zstd_window: u32) -> Resu
 }
 
 fn unknown(kind: &str) -> LayerError {
-    LayerError::new("layer.media_type", format!("A layer is compressed with {kind}; tar, gzip and zstd can be read."))
+    LayerError::new(
+        "layer.media_type",
+        format!("A layer is compressed with {kind}; tar, gzip and zstd can be read."),
+    )
 }
 
 /// What an error while reading means.
@@ -62,7 +67,11 @@ pub(super) fn failed(error: io::Error) -> LayerError {
         return LayerError::input(inner.map_or_else(|| io::Error::other("lost"), |inner| inner.0));
     }
     if error.to_string().contains("too much memory") {
-        return LayerError::caused("layer.window", "A layer needs a larger zstd window than is allowed.", error);
+        return LayerError::caused(
+            "layer.window",
+            "A layer needs a larger zstd window than is allowed.",
+            error,
+        );
     }
     LayerError::caused("layer.decompress", "A layer's compression is damaged or cut off.", error)
 }

@@ -131,8 +131,16 @@ mod tests {
         pax.add(b"8 path=\n").unwrap();
         assert_eq!(pax.get("path"), None);
         for wrong in [
-            &b"10 path=ab\n"[..], b"11 path=ab", b"x", b"99 path=a\n", b"8 pathab\n", b"-1 a=b\n", b"+6 a=b\n",
-            b"6 =ab\n\n", b"99999999999999999999999 a=b\n", b"12 path=a\0b\n",
+            &b"10 path=ab\n"[..],
+            b"11 path=ab",
+            b"x",
+            b"99 path=a\n",
+            b"8 pathab\n",
+            b"-1 a=b\n",
+            b"+6 a=b\n",
+            b"6 =ab\n\n",
+            b"99999999999999999999999 a=b\n",
+            b"12 path=a\0b\n",
         ] {
             assert!(Pax::default().add(wrong).is_err(), "{}", String::from_utf8_lossy(wrong));
         }

@@ -169,8 +169,13 @@ impl LayerReader {
                 }
                 return Ok(Step::End);
             };
-            let size = header.number(124, 12).and_then(|size| u64::try_from(size).ok()).filter(|s| *s <= i64::MAX as u64);
-            let size = size.ok_or_else(|| LayerError::new("tar.size", "An entry's size is not a number that can be one."))?;
+            let size = header
+                .number(124, 12)
+                .and_then(|size| u64::try_from(size).ok())
+                .filter(|s| *s <= i64::MAX as u64);
+            let size = size.ok_or_else(|| {
+                LayerError::new("tar.size", "An entry's size is not a number that can be one.")
+            })?;
             match header.kind() {
                 b'x' => before.pax.add(&self.block_of(size)?)?,
                 b'g' => {
@@ -228,7 +233,10 @@ impl LayerReader {
 
     fn entry(&mut self, header: &Header, header_size: u64, before: &Before) -> Result<Step, LayerError> {
         if !self.budget.entry() {
-            return Err(LayerError::new("layer.too_many_entries", "The image's layers hold more entries than allowed."));
+            return Err(LayerError::new(
+                "layer.too_many_entries",
+                "The image's layers hold more entries than allowed.",
+            ));
         }
         let mut raw = name(header, before)?;
         let mut stored = before.pax.number("size")?.unwrap_or(header_size);
@@ -249,7 +257,9 @@ impl LayerReader {
         } else {
             None
         };
-        if map.is_some() && let Some(real) = before.pax.get("GNU.sparse.name") {
+        if map.is_some()
+            && let Some(real) = before.pax.get("GNU.sparse.name")
+        {
             raw = real.to_vec();
         }
         let size = map.as_ref().map_or(stored, |map| map.size);
@@ -274,7 +284,8 @@ impl LayerReader {
         stored: u64,
     ) -> Result<Step, LayerError> {
         let here = self.entry;
-        let refuse = |code: &'static str, sentence: &str| Err(LayerError::new(code, sentence).at(here, &path));
+        let refuse =
+            |code: &'static str, sentence: &str| Err(LayerError::new(code, sentence).at(here, &path));
         let size = self.size;
         let kind = match header.kind() {
             _ if v7_dir => Kind::Dir,
@@ -286,13 +297,20 @@ impl LayerReader {
             b'5' => Kind::Dir,
             b'6' => Kind::Fifo,
             other => {
-                return refuse("tar.type", &format!("An entry has the type `{}`, which is not known.", other.escape_ascii()));
+                return refuse(
+                    "tar.type",
+                    &format!("An entry has the type `{}`, which is not known.", other.escape_ascii()),
+                );
             }
         };
         match whiteout::classify(&path).map_err(|e| e.at(here, &path))? {
             Name::Leftover => return Ok(Step::Dropped),
-            Name::Whiteout(path) => return Ok(Step::Entry(Entry { path, kind: Kind::Whiteout, meta: Meta::default() })),
-            Name::Opaque(path) => return Ok(Step::Entry(Entry { path, kind: Kind::Opaque, meta: Meta::default() })),
+            Name::Whiteout(path) => {
+                return Ok(Step::Entry(Entry { path, kind: Kind::Whiteout, meta: Meta::default() }));
+            }
+            Name::Opaque(path) => {
+                return Ok(Step::Entry(Entry { path, kind: Kind::Opaque, meta: Meta::default() }));
+            }
             Name::Plain => {}
         }
         let is_file = matches!(kind, Kind::File(_));
@@ -312,24 +330,35 @@ impl LayerReader {
             }
         }
         if kind == Kind::Char(0, 0) {
-            self.warn("a character device 0:0 is dropped, which overlay file systems take for a whiteout", &path);
+            self.warn(
+                "a character device 0:0 is dropped, which overlay file systems take for a whiteout",
+                &path,
+            );
             return Ok(Step::Dropped);
         }
         let meta = self.meta(header, before, &path, &kind).map_err(|e| e.at(here, &path))?;
         Ok(Step::Entry(Entry { path, kind, meta }))
     }
 
-    fn meta(&mut self, header: &Header, before: &Before, path: &[u8], kind: &Kind) -> Result<Meta, LayerError> {
+    fn meta(
+        &mut self,
+        header: &Header,
+        before: &Before,
+        path: &[u8],
+        kind: &Kind,
+    ) -> Result<Meta, LayerError> {
         let number = |from, length| header.number(from, length);
         let id = |from| {
             let id = number(from, 8).and_then(|id| u64::try_from(id).ok()).and_then(pax::owner);
             id.ok_or_else(pax::id_range)
         };
-        let mode = number(100, 8).ok_or_else(|| LayerError::new("tar.mode", "An entry's mode is not a number."))?;
+        let mode =
+            number(100, 8).ok_or_else(|| LayerError::new("tar.mode", "An entry's mode is not a number."))?;
         let mut mtime = match before.pax.time("mtime")? {
             Some(time) => time,
             None => {
-                let seconds = number(136, 12).ok_or_else(|| LayerError::new("tar.mtime", "An entry's time is not a number."))?;
+                let seconds = number(136, 12)
+                    .ok_or_else(|| LayerError::new("tar.mtime", "An entry's time is not a number."))?;
                 Time { seconds: i64::try_from(seconds).unwrap_or(i64::MAX), nanos: 0 }
             }
         };
@@ -351,7 +380,10 @@ impl LayerReader {
         let (most, largest) = (self.budget.limits().xattrs, self.budget.limits().xattr);
         for (name, value) in pax.xattrs() {
             if value.len() > largest {
-                return Err(LayerError::new("xattr.too_large", "An extended attribute is larger than allowed."));
+                return Err(LayerError::new(
+                    "xattr.too_large",
+                    "An extended attribute is larger than allowed.",
+                ));
             }
             // Meant for the file system that the image was made on, not for the one it will run on.
             let foreign = name.starts_with(b"trusted.overlay.")
@@ -364,7 +396,10 @@ impl LayerReader {
             }
             kept.push((name.to_vec(), value.to_vec()));
             if kept.len() > most {
-                return Err(LayerError::new("xattr.too_many", "An entry has more extended attributes than allowed."));
+                return Err(LayerError::new(
+                    "xattr.too_many",
+                    "An entry has more extended attributes than allowed.",
+                ));
             }
         }
         Ok(kept)

@@ -1,9 +1,9 @@
 //! Sparse files: GNU's old headers, and PAX 0.0, 0.1 and 1.0. They are expanded to plain content.
 
+use super::LayerError;
 use super::header::{BLOCK, Header, number};
 use super::pax::{Pax, decimal};
 use super::stream::Stream;
-use super::LayerError;
 use crate::limits::Limits;
 
 /// Where the stored bytes of a sparse file belong.
@@ -38,7 +38,12 @@ impl Map {
 }
 
 /// The map of an old GNU sparse header (type `S`); further maps follow it in blocks of their own.
-pub(super) fn gnu(header: &Header, stored: u64, stream: &mut Stream, limits: &Limits) -> Result<Map, LayerError> {
+pub(super) fn gnu(
+    header: &Header,
+    stored: u64,
+    stream: &mut Stream,
+    limits: &Limits,
+) -> Result<Map, LayerError> {
     let unsigned = |field: &[u8]| match number(field) {
         Some(Some(value)) => u64::try_from(value).map(Some).map_err(|_| invalid()),
         Some(None) => Ok(None),
@@ -69,7 +74,12 @@ pub(super) fn gnu(header: &Header, stored: u64, stream: &mut Stream, limits: &Li
 }
 
 /// The map that PAX records tell of, if they do. PAX 1.0 keeps it at the head of the data, whose size it shrinks.
-pub(super) fn pax(pax: &Pax, stored: &mut u64, stream: &mut Stream, limits: &Limits) -> Result<Option<Map>, LayerError> {
+pub(super) fn pax(
+    pax: &Pax,
+    stored: &mut u64,
+    stream: &mut Stream,
+    limits: &Limits,
+) -> Result<Option<Map>, LayerError> {
     let number = |key: &str| pax.number(key).map_err(|_| invalid());
     if pax.get("GNU.sparse.major") == Some(b"1") {
         let size = number("GNU.sparse.realsize")?.ok_or_else(invalid)?;
@@ -114,7 +124,10 @@ fn head(stored: &mut u64, stream: &mut Stream, limits: &Limits) -> Result<Vec<(u
             }
             let value = decimal(&std::mem::take(&mut digits)).ok_or_else(invalid)?;
             if numbers.is_empty() {
-                let count = usize::try_from(value).ok().filter(|count| *count <= limits.sparse).ok_or_else(invalid)?;
+                let count = usize::try_from(value)
+                    .ok()
+                    .filter(|count| *count <= limits.sparse)
+                    .ok_or_else(invalid)?;
                 wanted = 1 + count * 2;
             }
             numbers.push(value);

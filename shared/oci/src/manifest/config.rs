@@ -36,7 +36,8 @@ impl ImageConfig {
     /// When it is none, or names another number of layers.
     pub fn parse(bytes: &[u8], layers: usize) -> Result<Self, ManifestError> {
         let raw: Raw = json::strict(bytes, "config").map_err(|e| ManifestError::Config(said(&e)))?;
-        let diff_ids: Vec<Digest> = raw.rootfs.diff_ids.iter().map(|d| d.parse()).collect::<Result<_, _>>()?;
+        let diff_ids: Vec<Digest> =
+            raw.rootfs.diff_ids.iter().map(|d| d.parse()).collect::<Result<_, _>>()?;
         if diff_ids.len() != layers {
             let why = format!("it names {} layers, the manifest {layers}", diff_ids.len());
             return Err(ManifestError::Config(why));

@@ -43,7 +43,9 @@ pub enum ManifestError {
         there: Vec<String>,
     },
     /// A platform that is none.
-    #[error("`{0}` is not a platform: `os/architecture` or `os/architecture/variant` is expected, as `linux/amd64`.")]
+    #[error(
+        "`{0}` is not a platform: `os/architecture` or `os/architecture/variant` is expected, as `linux/amd64`."
+    )]
     Platform(String),
 }
 

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::{MOST_BYTES, ManifestError};
 
@@ -13,7 +13,8 @@ pub(crate) fn strict<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T,
     if bytes.len() as u64 > MOST_BYTES {
         return Err(ManifestError::Invalid(format!("the {what} is larger than {MOST_BYTES} bytes")));
     }
-    let wrong = |e: serde_json::Error| ManifestError::Invalid(format!("the {what} is not the JSON it must be: {e}"));
+    let wrong =
+        |e: serde_json::Error| ManifestError::Invalid(format!("the {what} is not the JSON it must be: {e}"));
     serde_json::from_slice::<Strict>(bytes).map_err(wrong)?;
     serde_json::from_slice(bytes).map_err(wrong)
 }

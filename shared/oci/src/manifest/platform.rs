@@ -73,7 +73,8 @@ impl FromStr for Platform {
 
     fn from_str(text: &str) -> Result<Self, ManifestError> {
         let word = |w: &str| {
-            (1..=32).contains(&w.len()) && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            (1..=32).contains(&w.len())
+                && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
         };
         let words: Vec<&str> = text.split('/').collect();
         match words.as_slice() {

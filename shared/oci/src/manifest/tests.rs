@@ -18,7 +18,9 @@ fn code(text: &str) -> &'static str {
 #[test]
 fn a_manifest_is_read_with_or_without_its_type() {
     for extra in ["", &format!(r#""mediaType":"{OCI_MANIFEST}","#)] {
-        let Document::Manifest(read) = Document::parse(manifest_json(extra).as_bytes(), None).unwrap() else { panic!() };
+        let Document::Manifest(read) = Document::parse(manifest_json(extra).as_bytes(), None).unwrap() else {
+            panic!()
+        };
         assert_eq!((read.layers.len(), read.layers[0].size), (1, 7));
     }
 }
@@ -41,7 +43,10 @@ fn what_is_no_image_is_refused() {
         ("{}".to_owned(), "manifest.invalid"),
         (format!("{{\"a\":\"{}\"}}", "x".repeat(5 << 20)), "manifest.invalid"),
         (r#"{"schemaVersion":1,"fsLayers":[]}"#.to_owned(), "manifest.unsupported"),
-        (manifest_json("").replace(OCI_CONFIG, "application/vnd.cncf.helm.config.v1+json"), "manifest.unsupported"),
+        (
+            manifest_json("").replace(OCI_CONFIG, "application/vnd.cncf.helm.config.v1+json"),
+            "manifest.unsupported",
+        ),
         (manifest_json("").replace("tar+gzip", "tar+gzip+encrypted"), "manifest.unsupported"),
         (manifest_json("").replace("\"size\":7", "\"size\":-7"), "descriptor.size"),
         (manifest_json("").replace("\"size\":7", "\"size\":9223372036854775808"), "descriptor.size"),
@@ -54,21 +59,28 @@ fn what_is_no_image_is_refused() {
 #[test]
 fn the_platform_is_chosen_and_attestations_are_none() {
     let entry = |os: &str, arch: &str, size: u32| {
-        format!(r#"{{"mediaType":"{OCI_MANIFEST}","digest":"{D}","size":{size},"platform":{{"os":"{os}","architecture":"{arch}"}}}}"#)
+        format!(
+            r#"{{"mediaType":"{OCI_MANIFEST}","digest":"{D}","size":{size},"platform":{{"os":"{os}","architecture":"{arch}"}}}}"#
+        )
     };
-    let entries = [entry("unknown", "unknown", 1), entry("linux", "amd64", 2), entry("linux", "arm64", 3)].join(",");
+    let entries =
+        [entry("unknown", "unknown", 1), entry("linux", "amd64", 2), entry("linux", "arm64", 3)].join(",");
     let text = format!(r#"{{"schemaVersion":2,"manifests":[{entries}]}}"#);
     let Document::Index(index) = Document::parse(text.as_bytes(), Some(OCI_INDEX)).unwrap() else { panic!() };
     assert_eq!(index.select(&"linux/amd64".parse().unwrap()).unwrap().size, 2);
     assert_eq!(index.select(&"linux/arm64/v8".parse().unwrap()).unwrap().size, 3);
     let error = index.select(&"linux/s390x".parse().unwrap()).unwrap_err();
     assert_eq!(error.code(), "platform.missing");
-    assert_eq!(error.to_string(), "The image is not there for linux/s390x; it is for: linux/amd64, linux/arm64.");
+    assert_eq!(
+        error.to_string(),
+        "The image is not there for linux/s390x; it is for: linux/amd64, linux/arm64."
+    );
 }
 
 #[test]
 fn a_config_names_every_layer() {
-    let text = format!(r#"{{"os":"linux","architecture":"amd64","rootfs":{{"type":"layers","diff_ids":["{D}"]}}}}"#);
+    let text =
+        format!(r#"{{"os":"linux","architecture":"amd64","rootfs":{{"type":"layers","diff_ids":["{D}"]}}}}"#);
     assert_eq!(ImageConfig::parse(text.as_bytes(), 1).unwrap().platform.to_string(), "linux/amd64");
     assert_eq!(ImageConfig::parse(text.as_bytes(), 2).unwrap_err().code(), "config.mismatch");
     assert_eq!(ImageConfig::parse(b"{}", 0).unwrap_err().code(), "config.mismatch");

@@ -136,9 +136,14 @@ mod tests {
     #[test]
     fn challenges() {
         let header = r#"Bearer realm="https://auth.example/token",service="r.example",scope="repository:a/b:pull,push""#;
-        let Some(Challenge::Bearer { realm, service, scope }) = challenge([header].into_iter()) else { panic!() };
+        let Some(Challenge::Bearer { realm, service, scope }) = challenge([header].into_iter()) else {
+            panic!()
+        };
         assert_eq!(realm, "https://auth.example/token");
-        assert_eq!((service.as_deref(), scope.as_deref()), (Some("r.example"), Some("repository:a/b:pull,push")));
+        assert_eq!(
+            (service.as_deref(), scope.as_deref()),
+            (Some("r.example"), Some("repository:a/b:pull,push"))
+        );
         assert_eq!(challenge(["basic realm=x"].into_iter()), Some(Challenge::Basic));
         for other in ["", "Bearer", "Bearer realm", "Digest realm=x"] {
             assert_eq!(challenge([other].into_iter()), None, "{other}");

@@ -68,7 +68,8 @@ impl State {
             match tokio::time::timeout(self.repository.patience.idle, body.chunk()).await {
                 Err(_) => self.broke(self.repository.slow("no byte came"))?,
                 Ok(Err(error)) => {
-                    let broke = self.repository.answer(&format!("a blob that broke off ({})", reason(&error)), true);
+                    let broke =
+                        self.repository.answer(&format!("a blob that broke off ({})", reason(&error)), true);
                     self.broke(broke)?;
                 }
                 Ok(Ok(None)) if self.got < self.wanted.size => {

@@ -61,7 +61,9 @@ pub enum RegistryError {
         passing: bool,
     },
     /// An address the factory does not connect to.
-    #[error("{host} is not an address this factory may connect to; its operator can allow it with --allow-network.")]
+    #[error(
+        "{host} is not an address this factory may connect to; its operator can allow it with --allow-network."
+    )]
     Blocked {
         /// The host.
         host: String,

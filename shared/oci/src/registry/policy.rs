@@ -229,7 +229,8 @@ pub(super) const LEFT_OUT: &str = "the name leads to an address that may not be 
 
 impl Resolve for Names {
     fn resolve(&self, name: Name) -> Resolving {
-        let (policy, named, host) = (Arc::clone(&self.policy), self.named, name.as_str().to_ascii_lowercase());
+        let (policy, named, host) =
+            (Arc::clone(&self.policy), self.named, name.as_str().to_ascii_lowercase());
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
             let open: Vec<SocketAddr> = found
@@ -269,9 +270,18 @@ mod tests {
     fn private_addresses_are_refused_unless_allowed() {
         let strict = NetworkPolicy::default();
         for url in [
-            "https://127.0.0.1/", "https://10.1.2.3/", "https://169.254.169.254/", "https://[::1]/", "https://0.0.0.0/",
-            "https://[::ffff:10.0.0.1]/", "https://[fd00::1]/", "https://[64:ff9b::a00:1]/", "https://100.64.0.1/",
-            "http://registry.example/", "https://192.168.0.1:8443/", "http://8.8.8.8/",
+            "https://127.0.0.1/",
+            "https://10.1.2.3/",
+            "https://169.254.169.254/",
+            "https://[::1]/",
+            "https://0.0.0.0/",
+            "https://[::ffff:10.0.0.1]/",
+            "https://[fd00::1]/",
+            "https://[64:ff9b::a00:1]/",
+            "https://100.64.0.1/",
+            "http://registry.example/",
+            "https://192.168.0.1:8443/",
+            "http://8.8.8.8/",
         ] {
             assert!(!may(&strict, url, Named::ByUser), "{url}");
         }

@@ -16,7 +16,9 @@ struct Reader<E> {
 
 /// A blocking reader of a stream, which is driven by a task of its own. The stream's error comes through as the
 /// cause of the `io::Error`. Dropping the reader ends the task.
-pub fn blocking_reader<E>(stream: impl Stream<Item = Result<Bytes, E>> + Send + 'static) -> Box<dyn Read + Send>
+pub fn blocking_reader<E>(
+    stream: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
+) -> Box<dyn Read + Send>
 where
     E: std::error::Error + Send + Sync + 'static,
 {

@@ -61,11 +61,16 @@ impl Repository {
             if let Ok(accept) = accept.parse() {
                 headers.insert(header::ACCEPT, accept);
             }
-            if offset > 0 && let Ok(range) = format!("bytes={offset}-").parse() {
+            if offset > 0
+                && let Ok(range) = format!("bytes={offset}-").parse()
+            {
                 headers.insert(header::RANGE, range);
             }
             // Credentials stay at home (CVE-2020-15157).
-            if home && let Some(auth) = self.auth.header() && let Ok(mut value) = auth.expose_secret().parse::<header::HeaderValue>() {
+            if home
+                && let Some(auth) = self.auth.header()
+                && let Ok(mut value) = auth.expose_secret().parse::<header::HeaderValue>()
+            {
                 value.set_sensitive(true);
                 headers.insert(header::AUTHORIZATION, value);
             }
@@ -74,7 +79,9 @@ impl Repository {
                 return Ok(response);
             }
             let next = response.headers().get(header::LOCATION).and_then(|v| v.to_str().ok());
-            let next = next.and_then(|next| url.join(next).ok()).ok_or_else(|| self.answer("a redirect to nowhere", false))?;
+            let next = next
+                .and_then(|next| url.join(next).ok())
+                .ok_or_else(|| self.answer("a redirect to nowhere", false))?;
             if url.scheme() == "https" && next.scheme() != "https" {
                 return Err(RegistryError::Blocked { host: host(&next) });
             }
@@ -104,7 +111,9 @@ impl Repository {
     /// Gets what a challenge asks for; false when it cannot be had.
     async fn let_in(&self, response: &Response) -> Result<bool, RegistryError> {
         let challenges = response.headers().get_all(header::WWW_AUTHENTICATE);
-        let Some(challenge) = auth::challenge(challenges.iter().filter_map(|v| v.to_str().ok())) else { return Ok(false) };
+        let Some(challenge) = auth::challenge(challenges.iter().filter_map(|v| v.to_str().ok())) else {
+            return Ok(false);
+        };
         if challenge == Challenge::Basic {
             return Ok(self.auth.use_basic());
         }
@@ -131,12 +140,19 @@ impl Repository {
     }
 
     /// A whole body, bounded.
-    pub(super) async fn body(&self, mut response: Response, most: u64, what: &str) -> Result<Vec<u8>, RegistryError> {
+    pub(super) async fn body(
+        &self,
+        mut response: Response,
+        most: u64,
+        what: &str,
+    ) -> Result<Vec<u8>, RegistryError> {
         let mut bytes = Vec::new();
         loop {
             let piece = tokio::time::timeout(self.patience.idle, response.chunk()).await;
             let piece = piece.map_err(|_| self.slow("its answer stopped in the middle"))?;
-            match piece.map_err(|e| self.answer(&format!("a {what} that broke off ({})", reason(&e)), true))? {
+            match piece
+                .map_err(|e| self.answer(&format!("a {what} that broke off ({})", reason(&e)), true))?
+            {
                 Some(piece) => bytes.extend_from_slice(&piece),
                 None => return Ok(bytes),
             }
