@@ -1,5 +1,12 @@
 //! Whole-factory stories, over real servers. Each is a sentence.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a story that cannot go on must stop"
+)]
+
 mod a_killed_factory_is_taken_over;
 mod an_event_from_outside_imports;
 mod an_image_is_pulled_and_runs_as_it_was;

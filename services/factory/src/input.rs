@@ -34,7 +34,7 @@ pub(crate) struct Input {
 }
 
 enum From {
-    Registry(Repository),
+    Registry(Box<Repository>),
     Archive(Arc<Archive>),
 }
 
@@ -159,7 +159,13 @@ async fn from_registry(
         part: Part::Blob(blob),
     });
     let platform = read.platform.to_string();
-    Ok(Input { config, platform, layers: layers.collect(), scratch, from: From::Registry(repository) })
+    Ok(Input {
+        config,
+        platform,
+        layers: layers.collect(),
+        scratch,
+        from: From::Registry(Box::new(repository)),
+    })
 }
 
 async fn from_archive(path: PathBuf, wanted: Platform, scratch: PathBuf) -> Result<Input, Halt> {

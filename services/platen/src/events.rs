@@ -48,7 +48,11 @@ pub(crate) async fn run(args: &Events) -> Result<()> {
             break;
         }
     }
-    while args.follow {
+    if !args.follow {
+        return Ok(());
+    }
+    // A broken connection is taken up again behind the last event seen.
+    loop {
         let request = client.request(Method::GET, &format!("/v1/events?follow=true&after={after}"));
         let mut events = Sse::new(client.send(request).await?);
         while let Some(Ok(event)) = events.next().await {
@@ -59,7 +63,6 @@ pub(crate) async fn run(args: &Events) -> Result<()> {
         }
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
-    Ok(())
 }
 
 fn print(args: &Events, ledger: &LedgerEvent) -> Result<()> {

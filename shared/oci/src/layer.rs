@@ -41,8 +41,11 @@ pub struct Meta {
     /// Time of the last change of the content.
     pub mtime: Time,
     /// Extended attributes, sorted by name.
-    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub xattrs: Xattrs,
 }
+
+/// Names and values of extended attributes.
+pub type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// An entry of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]

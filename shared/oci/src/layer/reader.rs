@@ -6,7 +6,7 @@ use super::header::{BLOCK, Dialect, Header};
 use super::pax::{self, Pax};
 use super::sparse::{self, Map};
 use super::stream::{Stream, too_large, truncated};
-use super::{Ended, Entry, Kind, LayerError, Meta, Time, decompress};
+use super::{Ended, Entry, Kind, LayerError, Meta, Time, Xattrs, decompress};
 use crate::limits::Budget;
 use crate::path::normal;
 use crate::whiteout::{self, Name};
@@ -375,7 +375,7 @@ impl LayerReader {
         })
     }
 
-    fn xattrs(&mut self, pax: &Pax, path: &[u8], kind: &Kind) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LayerError> {
+    fn xattrs(&mut self, pax: &Pax, path: &[u8], kind: &Kind) -> Result<Xattrs, LayerError> {
         let mut kept = Vec::new();
         let (most, largest) = (self.budget.limits().xattrs, self.budget.limits().xattr);
         for (name, value) in pax.xattrs() {
