@@ -14,18 +14,19 @@ use model::image::{FlatFigures, Served, ServedKind};
 use model::pin::Pin;
 use model::source::CodecName;
 use model::{Failure, State};
-use oci::digest::Digest;
+use oci::digest::{Algorithm, Digest, Mismatch};
 use oci::layer::LayerError;
 use oci::limits::Budget;
-use oci::manifest::{OCI_CONFIG, OCI_MANIFEST};
+use oci::manifest::media_type::{OCI_CONFIG, OCI_MANIFEST};
 use oci::registry::RegistryError;
+use oci::source::{Layer, SourceError};
 use store::{Codec, LayerWriter, PackId, Store, WrittenLayer};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::chunks::Chunks;
-use crate::input::{Input, Layer, tell_progress};
+use crate::input::{Input, name, tell_progress};
 
 /// Layers read at once.
 const AT_ONCE: usize = 4;
@@ -48,11 +49,11 @@ pub(crate) async fn flatten(
     input: Input,
 ) -> Result<Flattened, Halt> {
     let began = Instant::now();
-    let bytes_in = input.layers.iter().map(|layer| layer.size).sum();
+    let bytes_in = input.image.layers.iter().map(|layer| layer.size).sum();
     job.log.say(format!(
         "Importing {} layers, {bytes_in} bytes, for {}.",
-        input.layers.len(),
-        input.platform
+        input.image.layers.len(),
+        input.image.platform
     ));
     let layers = read_layers(job, &input).await?;
     cx.db.advance(&job.claim, State::Verifying, "factory").await?;
@@ -65,7 +66,7 @@ pub(crate) async fn flatten(
     let emitted = tokio::task::spawn_blocking(move || one_layer(&layers, writer, lost)).await;
     let (flat, written, warnings) = emitted.map_err(|_| thread_ended())??;
     let figures = FlatFigures {
-        layers_in: u32::try_from(input.layers.len()).unwrap_or(u32::MAX),
+        layers_in: u32::try_from(input.image.layers.len()).unwrap_or(u32::MAX),
         bytes_in,
         bytes_out: written.size,
         bytes_plain: written.plain_size,
@@ -86,30 +87,33 @@ pub(crate) async fn flatten(
 /// Reads every layer, a few at once, and checks each against what the config claims.
 async fn read_layers(job: &Job, input: &Input) -> Result<Vec<LayerIndex>, Halt> {
     let budget = Budget::default();
-    let read: Vec<Arc<AtomicU64>> = input.layers.iter().map(|_| Arc::default()).collect();
+    let read: Vec<Arc<AtomicU64>> = input.image.layers.iter().map(|_| Arc::default()).collect();
     let reading = async {
-        let mut found: Vec<Option<LayerIndex>> = input.layers.iter().map(|_| None).collect();
+        let mut found: Vec<Option<LayerIndex>> = input.image.layers.iter().map(|_| None).collect();
         let mut running = JoinSet::new();
-        let mut waiting = input.layers.iter().zip(&read).enumerate();
+        let mut waiting = read.iter().enumerate();
         loop {
             while running.len() < AT_ONCE
-                && let Some((place, (layer, read))) = waiting.next()
+                && let Some((place, read)) = waiting.next()
             {
-                let (reader, dir, budget) =
-                    (input.reader(layer, Arc::clone(read)), input.scratch.clone(), budget.clone());
-                let reader = Stoppable { inner: reader, lost: job.lost.clone() };
-                running.spawn_blocking(move || (place, read_layer(reader, &dir, &budget)));
+                let (input, budget, lost, read) =
+                    (input.clone(), budget.clone(), job.lost.clone(), Arc::clone(read));
+                let runtime = Handle::current();
+                running.spawn_blocking(move || {
+                    let reader = input.reader(place, read, lost, &runtime);
+                    (place, read_layer(reader, &input.scratch, &budget))
+                });
             }
             let Some(ended) = running.join_next().await else { break };
             let (place, result) = ended.map_err(|_| thread_ended())?;
-            let Some(layer) = input.layers.get(place) else { continue };
+            let Some(layer) = input.image.layers.get(place) else { continue };
             let index = result.map_err(|e| layer_failed(layer, place, &e))?;
             check(layer, place, &index)?;
             job.log.say(format!(
                 "Layer {}/{} {}: {} entries, {} bytes unpacked.",
                 place + 1,
-                input.layers.len(),
-                layer.name,
+                input.image.layers.len(),
+                name(layer),
                 index.items.len(),
                 index.plain
             ));
@@ -121,13 +125,13 @@ async fn read_layers(job: &Job, input: &Input) -> Result<Vec<LayerIndex>, Halt> 
     };
     tokio::select! {
         result = reading => result,
-        () = tell_progress(job, &input.layers, &read) => Err(thread_ended()),
+        () = tell_progress(job, &input.image.layers, &read) => Err(thread_ended()),
     }
 }
 
 fn check(layer: &Layer, place: usize, index: &LayerIndex) -> Result<(), Halt> {
-    let got = Digest::sha256(&index.diff_id);
-    if layer.diff_id == got || layer.diff_id.algorithm() != "sha256" {
+    let got = Digest::from_sha256(index.diff_id);
+    if layer.diff_id == got || layer.diff_id.algorithm() != Algorithm::Sha256 {
         return Ok(());
     }
     let told = format!(
@@ -175,21 +179,6 @@ impl Sink for Into {
     }
 }
 
-/// A reader that ends when the claim is lost.
-struct Stoppable {
-    inner: Box<dyn Read + Send>,
-    lost: CancellationToken,
-}
-
-impl Read for Stoppable {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.lost.is_cancelled() {
-            return Err(io::Error::other("the lease was lost"));
-        }
-        self.inner.read(into)
-    }
-}
-
 fn codec(name: CodecName) -> Result<Codec, Failure> {
     let text = match name {
         CodecName::Zstd => "zstd-3",
@@ -208,8 +197,9 @@ fn saved(
 ) -> Result<Saved, Halt> {
     let refuse = |e: flatten::ConfigError| Halt::failed(Failure::permanent(e.code(), e.to_string()), &e);
     let (digest, diff_id) =
-        (Digest::sha256(&written.digest).to_string(), Digest::sha256(&written.diff_id).to_string());
-    let config = flat_config(&input.config, &diff_id, input.layers.len(), pin.digest()).map_err(refuse)?;
+        (Digest::from_sha256(written.digest).to_string(), Digest::from_sha256(written.diff_id).to_string());
+    let config =
+        flat_config(&input.image.config, &diff_id, input.image.layers.len(), pin.digest()).map_err(refuse)?;
     let config_digest = Digest::of(&config).to_string();
     let media_type = format!("application/vnd.oci.image.layer.v1.tar+{}", codec.suffix());
     let source_reference = match pin {
@@ -252,7 +242,7 @@ fn saved(
         pack: written.pack.map(|pack| (pack.id.to_string(), pack.size)),
         figures,
         warnings,
-        platform: input.platform.clone(),
+        platform: input.image.platform.to_string(),
     })
 }
 
@@ -273,15 +263,21 @@ fn thread_ended() -> Halt {
 
 /// A layer's error; where its bytes could not be had, the registry's or archive's own.
 fn layer_failed(layer: &Layer, place: usize, error: &LayerError) -> Halt {
-    if let Some(inner) = error.input_error().and_then(io::Error::get_ref) {
-        if let Some(error) = inner.downcast_ref::<RegistryError>() {
+    if let Some(input) = error.input_error() {
+        if let Some(error) = RegistryError::within(input) {
             return Halt::failed(chassis::registry::failure(error), error);
         }
-        if let Some(error) = inner.downcast_ref::<oci::archive::ArchiveError>() {
-            return Halt::failed(Failure::permanent(error.code(), error.to_string()), error);
+        let inner = input.get_ref();
+        let source = inner
+            .and_then(|e| e.downcast_ref::<SourceError>())
+            .map(|e| (e.code(), e.is_permanent(), e.to_string()));
+        let bytes = inner.and_then(|e| e.downcast_ref::<Mismatch>()).map(|e| (e.code(), true, e.to_string()));
+        if let Some((code, permanent, sentence)) = source.or(bytes) {
+            let message = format!("Layer {} ({}): {sentence}", place + 1, name(layer));
+            return Halt::failed(Failure { code: code.to_owned(), message, transient: !permanent }, error);
         }
     }
-    let told = format!("Layer {} ({}): {error}", place + 1, layer.name);
+    let told = format!("Layer {} ({}): {error}", place + 1, name(layer));
     let transient = !error.is_permanent() || error.code() == "factory.disk";
     Halt::failed(Failure { code: error.code().to_owned(), message: told, transient }, error)
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bus::Message;
-use chassis::{Context, deadletter};
+use chassis::{Context, deadletter, registry};
 use db::DbError;
 use db::hub::Hub;
 use db::image::NewImage;
@@ -85,7 +85,7 @@ async fn new_shell(
         )));
     }
     if let Some(target) = wanted.overrides.as_ref().and_then(|o| o.target.as_deref())
-        && let Err(error) = oci::reference::Target::of(origin, target)
+        && let Err(error) = registry::target(origin, target)
     {
         return Ok(Err(error.to_string()));
     }

@@ -1,14 +1,14 @@
 //! `image.created` (and an import asked for later): ask the registry what the target is just now, and pin it.
 
+use chassis::job::OpenSource;
 use chassis::stage::Worker;
 use chassis::{Context, Halt, Job, registry};
 use db::import::Claim;
 use model::Failure;
 use model::log::Stage;
 use model::pin::Pin;
-use oci::manifest::{Document, Platform};
-use oci::reference::{Target, Version};
-use oci::registry::{Client, Repository};
+use oci::reference::Target;
+use oci::registry::Client;
 
 /// Pins targets.
 pub(crate) struct Pinner {
@@ -36,15 +36,12 @@ impl Worker for Pinner {
                 Pin::Upload { digest: digest.clone(), size: *size }
             }
             (_, Some(target)) => {
-                let target = Target::of(&source.origin, target)
-                    .map_err(|e| Failure::permanent(e.code(), e.to_string()))?;
-                let wanted = platform(source.flat.platform.as_deref())?;
-                let repository = self.client.repository(&target, registry::credentials(&source.origin));
-                pin(job, &repository, &wanted).await?
+                let target = registry::target(&source.origin, target)
+                    .map_err(|e| Failure::permanent(e.code(), e.to_string()))?
+                    .ok_or_else(nothing)?;
+                self.pin(job, &source, &target).await?
             }
-            (None, None) => {
-                return Err(Failure::permanent("source.empty", "The source has nothing to import.").into());
-            }
+            (None, None) => return Err(nothing().into()),
         };
         let end = job.log.flush().await;
         cx.db.pinned(&job.claim, &pin, end).await?;
@@ -52,44 +49,26 @@ impl Worker for Pinner {
     }
 }
 
-fn platform(wanted: Option<&str>) -> Result<Platform, Failure> {
-    match wanted {
-        Some(text) => text
-            .parse()
-            .map_err(|e: oci::manifest::ManifestError| Failure::permanent(e.code(), e.to_string())),
-        None => Ok(Platform::host()),
-    }
+fn nothing() -> Failure {
+    Failure::permanent("source.empty", "The source has nothing to import.")
 }
 
-/// Indexes are followed at most twice.
-const NESTED: usize = 2;
-
-async fn pin(job: &Job, repository: &Repository, wanted: &Platform) -> Result<Pin, Halt> {
-    let target = repository.target();
-    job.log.say(format!("Asking for {target}."));
-    let first = repository.manifest(&target.version).await.map_err(registry::halt)?;
-    let mut fetched = first.clone();
-    for _ in 0..=NESTED {
-        let document =
-            Document::parse(&fetched.bytes, fetched.media_type.as_deref()).map_err(registry::refused)?;
-        match document {
-            Document::Manifest(_) => {
-                job.log.say(format!("Pinned to {} for {wanted}.", fetched.digest));
-                return Ok(Pin::Registry {
-                    target: target.to_string(),
-                    digest: first.digest.to_string(),
-                    manifest: fetched.digest.to_string(),
-                    platform: wanted.to_string(),
-                });
-            }
-            Document::Index(index) => {
-                let entry = index.select(wanted).map_err(registry::refused)?;
-                fetched = repository
-                    .manifest(&Version::Digest(entry.digest.clone()))
-                    .await
-                    .map_err(registry::halt)?;
-            }
+impl Pinner {
+    async fn pin(&self, job: &Job, source: &OpenSource, target: &Target) -> Result<Pin, Halt> {
+        let wanted = registry::platform(source.flat.platform.as_deref())
+            .map_err(|e| Failure::permanent(e.code(), e.to_string()))?;
+        job.log.say(format!("Asking for {target}."));
+        let repository = self.client.repository(target, registry::credentials(&source.origin));
+        let image = repository.image(target.wanted(), &wanted).await.map_err(registry::halt)?;
+        for skipped in &image.skipped {
+            job.log.say(format!("Passed over {skipped}, which only tells about images."));
         }
+        job.log.say(format!("Pinned to {} for {wanted}.", image.resolved));
+        Ok(Pin::Registry {
+            target: target.to_string(),
+            digest: image.resolved.to_string(),
+            manifest: image.manifest.digest.to_string(),
+            platform: wanted.to_string(),
+        })
     }
-    Err(Failure::permanent("manifest.nested", "The image's indexes are nested too deep.").into())
 }

@@ -3,8 +3,9 @@
 use anyhow::{Context as _, Result};
 use model::Failure;
 use model::source::Origin;
-use oci::manifest::ManifestError;
-use oci::registry::{Client, Credentials, NetworkPolicy, Patience, RegistryError};
+use oci::manifest::{Platform, PlatformError};
+use oci::reference::{ReferenceError, Target};
+use oci::registry::{Client, Credentials, NetworkPolicy, RegistryError};
 
 use crate::{Config, Halt};
 
@@ -13,16 +14,43 @@ use crate::{Config, Halt};
 /// # Errors
 /// When a network or certificate in the settings is none.
 pub fn client(config: &Config) -> Result<Client> {
-    let mut policy = NetworkPolicy::default().allow(&config.allow_network)?;
-    if config.allow_loopback {
-        policy = policy.allow_loopback();
+    let mut policy = if config.allow_loopback { NetworkPolicy::embedded() } else { NetworkPolicy::default() };
+    for entry in config.allow_network.iter().map(|entry| entry.trim()) {
+        if let Ok(network) = entry.parse() {
+            policy.networks.push(network);
+        } else {
+            let host = entry.parse().map_err(anyhow::Error::msg);
+            policy
+                .hosts
+                .push(host.context("--allow-network takes a network (`10.0.0.0/8`), a host, or host:port")?);
+        }
     }
     for file in &config.ca_file {
         let pem =
             std::fs::read(file).with_context(|| format!("the CA file {} cannot be read", file.display()))?;
-        policy = policy.trust(pem);
+        policy.extra_roots.push(pem);
     }
-    Ok(Client::new(policy, Patience::default())?)
+    Ok(Client::new(policy)?)
+}
+
+/// Where an origin leads; none where it has no registry. `target` may be another than the origin's own.
+///
+/// # Errors
+/// When the target cannot be one.
+pub fn target(origin: &Origin, target: &str) -> Result<Option<Target>, ReferenceError> {
+    match (origin, origin.url()) {
+        (Origin::DockerHub(_), _) => Target::docker_hub(target).map(Some),
+        (_, Some(url)) => Target::at(url, target).map(Some),
+        (_, None) => Ok(None),
+    }
+}
+
+/// The platform that was asked for, or this machine's.
+///
+/// # Errors
+/// When it is none.
+pub fn platform(wanted: Option<&str>) -> Result<Platform, PlatformError> {
+    wanted.map_or_else(|| Ok(Platform::host()), str::parse)
 }
 
 /// The credentials of an origin whose secrets are opened.
@@ -42,10 +70,4 @@ pub fn halt(error: RegistryError) -> Halt {
 /// A registry's error, as the user is told.
 pub fn failure(error: &RegistryError) -> Failure {
     Failure { code: error.code().to_owned(), message: error.to_string(), transient: !error.is_permanent() }
-}
-
-/// A manifest that was refused.
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-pub fn refused(error: ManifestError) -> Halt {
-    Failure::permanent(error.code(), error.to_string()).into()
 }

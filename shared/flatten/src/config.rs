@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use oci::manifest::{OCI_CONFIG, OCI_MANIFEST};
+use oci::manifest::media_type::{OCI_CONFIG, OCI_MANIFEST};
 use oci_spec::image::{Descriptor, Digest, ImageManifestBuilder, MediaType};
 use serde_json::{Value, json};
 
@@ -137,7 +137,7 @@ mod tests {
         for _ in 0..20 {
             assert_eq!(flat_manifest(&of).unwrap(), bytes);
         }
-        let read = oci::manifest::Document::parse(&bytes, None).unwrap();
+        let read = oci::manifest::Document::parse(bytes.into(), None).unwrap();
         assert!(matches!(read, oci::manifest::Document::Manifest(m) if m.layers.len() == 1));
     }
 }

@@ -1,193 +1,129 @@
-//! Images in archives: an OCI image layout (OCI image specification, "Image Layout") or what `docker save` writes, as a
-//! tar, also gzip or zstd compressed.
+//! Local inputs: an OCI layout as a directory or tar, and what `docker save` writes; tars also in gzip or zstd.
 //!
-//! A compressed archive is unpacked once into an unnamed temporary file, since its parts are read in any order. Names
-//! inside it are only ever looked up among its own entries: nothing in it can name a file of this machine.
-
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read, Seek, Write};
-use std::path::Path;
-use std::sync::Arc;
+//! Nothing is unpacked. A tar is indexed once and its files are read where they lie, so no path in it ever becomes
+//! a path here. A compressed tar is first written plain into a bounded temporary file. What is named by digest is
+//! held to it; where a tar can be read both as an OCI layout and as `docker save`'s older form, as recent Docker
+//! versions write it, the layout counts, since there everything is.
+//!
+//! All of this blocks and belongs on a thread of its own.
 
 mod docker;
 mod error;
+mod image;
 mod layout;
-mod part;
+mod plain;
+mod shelf;
+mod slice;
+mod tar_index;
+
+use std::fs;
+use std::path::Path;
 
 pub use error::ArchiveError;
-use part::{Part, Verified};
+pub use image::ArchiveLayers;
+use shelf::Shelf;
+use tar_index::TarIndex;
 
 use crate::digest::Digest;
-use crate::limits::Limits;
-use crate::manifest::{ImageConfig, MOST_BYTES, Platform};
-use crate::path::normal;
+use crate::manifest::Platform;
+use crate::source::Image;
 
-/// An archive of images has at most this many entries.
-const MOST_ENTRIES: usize = 100_000;
+/// Bounds on what an archive may cost.
+#[derive(Debug, Clone)]
+pub struct Caps {
+    /// Bytes a compressed tar may unpack to.
+    pub plain_bytes: u64,
+    /// Files, directories and links in a tar.
+    pub entries: usize,
+}
 
-/// An archive that was opened.
+impl Default for Caps {
+    fn default() -> Self {
+        Self { plain_bytes: 20 << 30, entries: 20_000 }
+    }
+}
+
+/// An image an archive offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Names it goes by; may be empty.
+    pub names: Vec<String>,
+    /// Its manifest or index; for `docker save`'s older form its config, which is what Docker calls the image id.
+    pub digest: Digest,
+    /// What it runs on, where the archive says so without a look into the image.
+    pub platform: Option<Platform>,
+}
+
+/// An opened archive.
 #[derive(Debug)]
 pub struct Archive {
-    file: Arc<File>,
-    parts: HashMap<Vec<u8>, Part>,
-    links: HashMap<Vec<u8>, Vec<u8>>,
+    shelf: Shelf,
+    form: Form,
 }
 
-/// One image of an archive.
 #[derive(Debug)]
-pub struct ArchiveImage {
-    /// The config's bytes.
-    pub config: Vec<u8>,
-    /// What it runs on.
-    pub platform: Platform,
-    /// Its layers, lowest first.
-    pub layers: Vec<ArchiveLayer>,
-}
-
-/// A layer of an image in an archive.
-#[derive(Debug, Clone)]
-pub struct ArchiveLayer {
-    /// Digest of its bytes as they stand in the archive, when the archive tells.
-    pub digest: Option<Digest>,
-    /// Digest of its uncompressed bytes, as the config tells.
-    pub diff_id: Digest,
-    /// Bytes as they stand in the archive.
-    pub size: u64,
-    part: Part,
+enum Form {
+    Layout(layout::Layout),
+    Docker(docker::Saved),
 }
 
 impl Archive {
-    /// Opens an archive. What must be unpacked goes into an unnamed file in `scratch`.
+    /// Opens a directory or a tar. `scratch` takes the temporary file of a compressed tar, which is gone with the
+    /// archive.
     ///
     /// # Errors
-    /// When it is none, is damaged, or breaks a limit.
-    pub fn open(path: &Path, scratch: &Path, limits: &Limits) -> Result<Self, ArchiveError> {
-        let file = unpacked(File::open(path).map_err(ArchiveError::Disk)?, scratch, limits)?;
-        let length = file.metadata().map_err(ArchiveError::Disk)?.len();
-        let (mut parts, mut links) = (HashMap::new(), HashMap::new());
-        let mut tar = tar::Archive::new(&file);
-        // What the library says holds bytes of the archive: not for a terminal.
-        let broken = |_: io::Error| ArchiveError::Invalid("it is not a whole tar archive".to_owned());
-        for entry in tar.entries_with_seek().map_err(broken)? {
-            let entry = entry.map_err(broken)?;
-            let name = normal(&entry.path_bytes(), limits).map_err(|e| ArchiveError::Path(e.to_string()))?;
-            let kind = entry.header().entry_type();
-            if kind.is_symlink() {
-                let target = entry.link_name_bytes().unwrap_or_default().to_vec();
-                links.insert(name, target);
-            } else if kind.is_file() {
-                let part = Part { at: entry.raw_file_position(), size: entry.size() };
-                if part.at.checked_add(part.size).is_none_or(|end| end > length) {
-                    return Err(ArchiveError::Invalid("it is cut off".to_owned()));
-                }
-                parts.insert(name, part);
-            }
-            if parts.len() + links.len() > MOST_ENTRIES {
-                return Err(ArchiveError::Invalid(format!("it has more than {MOST_ENTRIES} entries")));
-            }
-        }
-        Ok(Self { file: Arc::new(file), parts, links })
-    }
-
-    /// The image for a platform. An archive with just one image has that one, whatever it runs on.
-    ///
-    /// # Errors
-    /// When there is none, or more than one could be meant.
-    pub fn image(&self, wanted: &Platform) -> Result<ArchiveImage, ArchiveError> {
-        // `docker save` writes both since version 25; the layout has the digests.
-        let (config, layers) = if self.parts.contains_key(&b"index.json"[..]) {
-            layout::find(self, wanted)?
-        } else if self.parts.contains_key(&b"manifest.json"[..]) {
-            docker::find(self)?
+    /// Every [`ArchiveError`].
+    pub fn open(path: &Path, scratch: &Path, caps: &Caps) -> Result<Self, ArchiveError> {
+        let metadata = fs::metadata(path).map_err(|e| ArchiveError::io("the archive cannot be opened", e))?;
+        let shelf = if metadata.is_dir() {
+            Shelf::directory(path)?
+        } else if metadata.is_file() {
+            let file =
+                fs::File::open(path).map_err(|e| ArchiveError::io("the archive cannot be opened", e))?;
+            Shelf::Tar(TarIndex::read(plain::plain(file, scratch, caps)?, caps)?)
         } else {
-            let said = "it has neither `index.json` of an OCI layout nor `manifest.json` of docker save";
-            return Err(ArchiveError::Invalid(said.to_owned()));
+            return Err(ArchiveError::Invalid("it is neither a file nor a directory".into()));
         };
-        let read = ImageConfig::parse(&config, layers.len())?;
-        let layers = layers.into_iter().zip(read.diff_ids);
-        let layers =
-            layers.map(|((digest, part), diff_id)| ArchiveLayer { digest, diff_id, size: part.size, part });
-        Ok(ArchiveImage { config, platform: read.platform, layers: layers.collect() })
-    }
-
-    /// The bytes of a layer, checked against its digest at their end.
-    pub fn reader(&self, layer: &ArchiveLayer) -> Box<dyn Read + Send> {
-        let reader = layer.part.reader(&self.file);
-        match &layer.digest {
-            Some(digest) => Box::new(Verified::new(reader, digest)),
-            None => Box::new(reader),
-        }
-    }
-
-    /// The part of this name; symbolic links (which old docker writes for equal layers) are followed inside.
-    fn part(&self, name: &[u8]) -> Result<Part, ArchiveError> {
-        let mut name = normal(name, &Limits::default()).map_err(|e| ArchiveError::Path(e.to_string()))?;
-        for _ in 0..8 {
-            if let Some(part) = self.parts.get(&name) {
-                return Ok(*part);
-            }
-            let Some(target) = self.links.get(&name) else { break };
-            let dir = name.iter().rposition(|b| *b == b'/').and_then(|at| name.get(..at)).unwrap_or_default();
-            let target = [dir, b"/", target.as_slice()].concat();
-            name = normal(&target, &Limits::default()).map_err(|e| ArchiveError::Path(e.to_string()))?;
-        }
-        Err(ArchiveError::Missing(crate::path::show(&name)))
-    }
-
-    /// A small part, whole.
-    fn document(&self, name: &[u8]) -> Result<Vec<u8>, ArchiveError> {
-        let part = self.part(name)?;
-        if part.size > MOST_BYTES {
-            return Err(ArchiveError::TooLarge { what: crate::path::show(name), most: MOST_BYTES });
-        }
-        let mut bytes = Vec::new();
-        part.reader(&self.file).read_to_end(&mut bytes).map_err(ArchiveError::Disk)?;
-        Ok(bytes)
-    }
-
-    /// A small blob of a layout, which must be what its digest says.
-    fn blob(&self, digest: &Digest) -> Result<Vec<u8>, ArchiveError> {
-        let bytes = self.document(blob_name(digest).as_bytes())?;
-        if digest.matches(&bytes) {
-            Ok(bytes)
+        let form = if shelf.has(layout::MARKER)? {
+            Form::Layout(layout::Layout::read(&shelf)?)
+        } else if shelf.has(docker::MANIFEST)? {
+            Form::Docker(docker::Saved::read(&shelf)?)
+        } else if shelf.has("repositories")? {
+            let why = "it was written by a Docker older than 1.10; save the image again with a current one";
+            return Err(ArchiveError::Unsupported(why.into()));
         } else {
-            Err(ArchiveError::Mismatch { expected: digest.to_string(), got: Digest::of(&bytes).to_string() })
+            let why = "it has neither oci-layout, as an OCI layout, nor manifest.json, as the output of docker save";
+            return Err(ArchiveError::Invalid(why.into()));
+        };
+        Ok(Self { shelf, form })
+    }
+
+    /// What the archive offers.
+    pub fn images(&self) -> Vec<Listed> {
+        match &self.form {
+            Form::Layout(layout) => layout.images(),
+            Form::Docker(saved) => saved.images(),
+        }
+    }
+
+    /// The image for a platform, and of a name where the archive has several.
+    ///
+    /// # Errors
+    /// Every [`ArchiveError`]; `archive.ambiguous` when several images fit, `archive.not_found` when none has the
+    /// name.
+    pub fn select(&self, platform: &Platform, name: Option<&str>) -> Result<Image, ArchiveError> {
+        match &self.form {
+            Form::Layout(layout) => layout.select(&self.shelf, platform, name),
+            Form::Docker(saved) => saved.select(&self.shelf, platform, name),
         }
     }
 }
 
-fn blob_name(digest: &Digest) -> String {
-    format!("blobs/{}/{}", digest.algorithm(), digest.hex())
+/// Whether a name in an archive is the one asked for, also where one of the two is the short form.
+fn same_name(found: &str, wanted: &str) -> bool {
+    let reference = |text: &str| text.parse::<crate::reference::Reference>().ok();
+    found == wanted || reference(found).is_some_and(|found| Some(found) == reference(wanted))
 }
 
-/// The archive as it is, or unpacked if it is compressed.
-fn unpacked(mut file: File, scratch: &Path, limits: &Limits) -> Result<File, ArchiveError> {
-    let mut head = [0; 4];
-    let read = file.read(&mut head).map_err(ArchiveError::Disk)?;
-    file.rewind().map_err(ArchiveError::Disk)?;
-    let mut source: Box<dyn Read> = match head.get(..read).unwrap_or_default() {
-        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::new(file))),
-        [0x28, 0xb5, 0x2f, 0xfd] => {
-            let mut decoder = zstd::Decoder::new(file).map_err(ArchiveError::Disk)?;
-            decoder.window_log_max(limits.zstd_window).map_err(ArchiveError::Disk)?;
-            Box::new(decoder)
-        }
-        _ => return Ok(file),
-    };
-    let mut out = tempfile::tempfile_in(scratch).map_err(ArchiveError::Disk)?;
-    let (mut piece, mut size) = (vec![0; 256 << 10], 0);
-    loop {
-        let read = source
-            .read(&mut piece)
-            .map_err(|e| ArchiveError::Invalid(format!("its compression is damaged ({e})")))?;
-        let Some(fresh) = piece.get(..read).filter(|fresh| !fresh.is_empty()) else { break };
-        size += read as u64;
-        if size > limits.bytes {
-            return Err(ArchiveError::TooLarge { what: "it".to_owned(), most: limits.bytes });
-        }
-        out.write_all(fresh).map_err(ArchiveError::Disk)?;
-    }
-    out.rewind().map_err(ArchiveError::Disk)?;
-    Ok(out)
-}
+#[cfg(test)]
+mod tests;

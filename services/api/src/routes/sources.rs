@@ -5,6 +5,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use chassis::registry;
 use chassis::seal::Place;
 use db::source::{NewSource, Sealed};
 use model::SourceId;
@@ -157,14 +158,13 @@ pub(crate) fn check_target(origin: &Origin, target: &str, field: &str) -> Result
         let detail = format!("A source of origin `{}` has no target.", origin.kind());
         return Err(Refusal::invalid(field, detail));
     }
-    oci::reference::Target::of(origin, target).map(drop).map_err(|e| Refusal::invalid(field, e.to_string()))
+    registry::target(origin, target).map(drop).map_err(|e| Refusal::invalid(field, e.to_string()))
 }
 
 /// Are these options ones the factory knows?
 pub(crate) fn check_flat(flat: &FlatOptions, field: &str) -> Result<(), Refusal> {
     if let Some(platform) = &flat.platform {
-        platform
-            .parse::<oci::manifest::Platform>()
+        registry::platform(Some(platform))
             .map_err(|e| Refusal::invalid(&format!("{field}.platform"), e.to_string()))?;
     }
     Ok(())

@@ -8,7 +8,8 @@ use anyhow::Result;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use oci::digest::Digest;
-use oci::manifest::{OCI_CONFIG, OCI_MANIFEST, Platform};
+use oci::manifest::Platform;
+use oci::manifest::media_type::{OCI_CONFIG, OCI_MANIFEST};
 use serde_json::json;
 use tar::{Builder, EntryType, Header};
 
@@ -104,7 +105,7 @@ pub(super) fn write(busybox: &Path, to: &Path) -> Result<()> {
 
 fn put(out: &mut Builder<File>, media_type: &str, blob: &[u8]) -> Result<serde_json::Value> {
     let digest = Digest::of(blob);
-    add(out, &format!("blobs/{}/{}", digest.algorithm(), digest.hex()), blob)?;
+    add(out, &format!("blobs/{}", digest.to_string().replacen(':', "/", 1)), blob)?;
     Ok(json!({ "mediaType": media_type, "digest": digest.to_string(), "size": blob.len() }))
 }
 

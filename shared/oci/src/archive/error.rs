@@ -1,69 +1,85 @@
-//! Why an archive is refused.
+//! Why an archive was refused.
 
 use std::io;
+use std::sync::Arc;
 
-use crate::digest::DigestInvalid;
+use crate::digest::{Digest, DigestError, Mismatch};
 use crate::manifest::ManifestError;
 
-/// Why an archive is refused.
-#[derive(Debug, thiserror::Error)]
+/// An archive that cannot be used.
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum ArchiveError {
-    /// Not an archive of an image.
-    #[error("The archive cannot be imported: {0}.")]
+    /// Damaged, or no image archive at all. Code `archive.invalid`.
+    #[error("this is not an image archive that can be read: {0}")]
     Invalid(String),
-    /// A name that leads out.
-    #[error("The archive holds a path that is refused: {0}")]
+    /// A path in it leads outside. Code `archive.path`.
+    #[error("a path in the archive leads outside of it: {0}")]
     Path(String),
-    /// Something it names is not in it.
-    #[error("The archive names `{0}`, but does not hold it.")]
-    Missing(String),
-    /// More than one image could be meant.
-    #[error("The archive holds {0} images that could be meant; save just one.")]
-    Ambiguous(usize),
-    /// Too large.
-    #[error("The archive cannot be imported: {what} has more than {most} bytes.")]
-    TooLarge {
-        /// What.
+    /// It can be read in two ways, or has several images. Code `archive.ambiguous`.
+    #[error("the archive is ambiguous: {0}")]
+    Ambiguous(String),
+    /// Nothing in it has the name. Code `archive.not_found`.
+    #[error("the archive has no image named {wanted}; it has: {existing}")]
+    NotFound {
+        /// The name asked for.
+        wanted: String,
+        /// The names there are, separated by commas.
+        existing: String,
+    },
+    /// Larger than is accepted. Code `archive.too_large`.
+    #[error("the archive is too large: {0}")]
+    TooLarge(String),
+    /// A form that is not read. Code `archive.unsupported`.
+    #[error("the archive cannot be read: {0}")]
+    Unsupported(String),
+    /// A layer that is kept elsewhere. Code `layer.foreign`.
+    #[error("layer {0} is kept outside the archive, and nothing is fetched from there")]
+    Foreign(Digest),
+    /// The disk. Code `archive.io`.
+    #[error("{what}: {cause}")]
+    Io {
+        /// What was being done.
         what: String,
-        /// How many bytes may be.
-        most: u64,
+        /// The system's answer.
+        cause: Arc<io::Error>,
     },
-    /// Other bytes than the digest says.
-    #[error("The archive is damaged: a part has the digest {got}, not {expected}.")]
-    Mismatch {
-        /// The digest it is named by.
-        expected: String,
-        /// The digest it has.
-        got: String,
-    },
-    /// A manifest or config that is refused.
+    /// Content is not what its digest or size says. Codes `digest.mismatch`, `descriptor.size`.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    /// Its manifest, index or config is no usable image.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    /// A digest that is none.
-    #[error(transparent)]
-    Digest(#[from] DigestInvalid),
-    /// This machine's disk.
-    #[error("The factory's disk failed while the archive was read.")]
-    Disk(#[source] io::Error),
+}
+
+impl From<DigestError> for ArchiveError {
+    fn from(error: DigestError) -> Self {
+        Self::Manifest(error.into())
+    }
 }
 
 impl ArchiveError {
-    /// A stable code.
+    pub(super) fn io(what: &str, cause: io::Error) -> Self {
+        Self::Io { what: what.to_owned(), cause: Arc::new(cause) }
+    }
+
+    /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Invalid(_) | Self::Missing(_) => "archive.invalid",
+            Self::Invalid(_) => "archive.invalid",
             Self::Path(_) => "archive.path",
             Self::Ambiguous(_) => "archive.ambiguous",
-            Self::TooLarge { .. } => "archive.too_large",
-            Self::Mismatch { .. } => "digest.mismatch",
-            Self::Manifest(error) => error.code(),
-            Self::Digest(_) => "digest.invalid",
-            Self::Disk(_) => "factory.disk",
+            Self::NotFound { .. } => "archive.not_found",
+            Self::TooLarge(_) => "archive.too_large",
+            Self::Unsupported(_) => "archive.unsupported",
+            Self::Foreign(_) => "layer.foreign",
+            Self::Io { .. } => "archive.io",
+            Self::Mismatch(e) => e.code(),
+            Self::Manifest(e) => e.code(),
         }
     }
 
-    /// Would trying again do nothing else?
+    /// Whether trying again is of no use: true for all but the disk's own failures.
     pub fn is_permanent(&self) -> bool {
-        !matches!(self, Self::Disk(_))
+        !matches!(self, Self::Io { .. })
     }
 }

@@ -1,56 +1,155 @@
-//! OCI image layouts.
+//! OCI image layouts (image-spec image-layout.md).
 
-use super::part::Part;
-use super::{Archive, ArchiveError, blob_name};
-use crate::digest::Digest;
-use crate::manifest::{Descriptor, Document, Index, Manifest, ManifestError, Platform};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Config and layers of an image.
-pub(super) type Found = (Vec<u8>, Vec<(Option<Digest>, Part)>);
+use serde::Deserialize;
 
-/// Indexes are followed at most twice.
-const NESTED: usize = 2;
+use super::image::{ArchiveLayers, layer};
+use super::shelf::Shelf;
+use super::{ArchiveError, Listed, same_name};
+use crate::digest::{Digest, printable};
+use crate::manifest::{
+    Descriptor, Document, ImageConfig, ImageIndex, ImageManifest, MAX_DOCUMENT, ManifestError, Platform,
+    Step, Walk,
+};
+use crate::source::{Image, Layer};
 
-pub(super) fn find(archive: &Archive, wanted: &Platform) -> Result<Found, ArchiveError> {
-    let Document::Index(mut index) = Document::parse(&archive.document(b"index.json")?, None)? else {
-        return Err(ArchiveError::Invalid("its `index.json` is no index".to_owned()));
-    };
-    for _ in 0..=NESTED {
-        let entry = choose(&index, wanted)?;
-        match Document::parse(&archive.blob(&entry.digest)?, Some(&entry.media_type))? {
-            Document::Manifest(manifest) => return parts(archive, &manifest),
-            Document::Index(inner) => index = inner,
-        }
-    }
-    Err(ArchiveError::Invalid("its indexes are nested too deep".to_owned()))
+/// The file that makes a directory a layout.
+pub(super) const MARKER: &str = "oci-layout";
+const INDEX: &str = "index.json";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Marker {
+    image_layout_version: String,
 }
 
-/// The one entry there is, or the one for the platform.
-fn choose<'a>(index: &'a Index, wanted: &Platform) -> Result<&'a Descriptor, ArchiveError> {
-    if let [only] = index.manifests.as_slice() {
-        return Ok(only);
-    }
-    match index.select(wanted) {
-        Ok(entry) => Ok(entry),
-        // Several images without a platform: nobody can tell which is meant.
-        Err(ManifestError::NoPlatform { there, .. }) if there.is_empty() => {
-            Err(ArchiveError::Ambiguous(index.manifests.len()))
+#[derive(Debug)]
+pub(super) struct Layout {
+    index: ImageIndex,
+}
+
+impl Layout {
+    pub(super) fn read(shelf: &Shelf) -> Result<Self, ArchiveError> {
+        let marker: Marker = serde_json::from_slice(&shelf.read(MARKER, 1 << 10)?)
+            .map_err(|_| ArchiveError::Invalid("its oci-layout is malformed".into()))?;
+        if !marker.image_layout_version.starts_with("1.") {
+            let version = printable(&marker.image_layout_version, 20);
+            return Err(ArchiveError::Unsupported(format!(
+                "version {version} of the OCI layout is not known"
+            )));
         }
-        Err(error) => Err(error.into()),
+        match Document::parse(shelf.read(INDEX, MAX_DOCUMENT)?, None)? {
+            Document::Index(index) => Ok(Self { index }),
+            Document::Manifest(_) => Err(ManifestError::Invalid("index.json is not an index".into()).into()),
+        }
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Descriptor> {
+        self.index.manifests.iter().filter(|entry| !entry.is_attestation)
+    }
+
+    pub(super) fn images(&self) -> Vec<Listed> {
+        let mut listed: Vec<Listed> = Vec::new();
+        for entry in self.entries() {
+            match listed.iter_mut().find(|known| known.digest == entry.digest) {
+                Some(known) => known.names.extend(entry.name.clone()),
+                None => listed.push(Listed {
+                    names: entry.name.clone().into_iter().collect(),
+                    digest: entry.digest.clone(),
+                    platform: entry.platform.clone(),
+                }),
+            }
+        }
+        listed
+    }
+
+    pub(super) fn select(
+        &self,
+        shelf: &Shelf,
+        platform: &Platform,
+        name: Option<&str>,
+    ) -> Result<Image, ArchiveError> {
+        let manifests = self.named(name)?;
+        let mut walk = Walk::new(platform.clone());
+        let resolved = match manifests.as_slice() {
+            [one] => one.digest.clone(),
+            _ => self.index.digest.clone(),
+        };
+        let mut step = walk.take(Document::Index(ImageIndex { manifests, ..self.index.clone() }))?;
+        loop {
+            match step {
+                Step::Read(entry) => {
+                    let bytes = shelf.blob(&entry, MAX_DOCUMENT)?;
+                    let media_type = Some(entry.media_type.as_str()).filter(|text| !text.is_empty());
+                    step = walk.take(Document::parse(bytes, media_type)?)?;
+                }
+                Step::Found(manifest) => {
+                    let config = ImageConfig::parse(shelf.blob(&manifest.config, MAX_DOCUMENT)?)?;
+                    config.fits(manifest.layers.len())?;
+                    match walk.judge(&config)? {
+                        Some(next) => step = next,
+                        None => return assemble(shelf, resolved, &manifest, config, walk.skipped),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The entries of one image: those of a name, or all if they are one image for several platforms.
+    fn named(&self, wanted: Option<&str>) -> Result<Vec<Descriptor>, ArchiveError> {
+        let name_of = |entry: &Descriptor| entry.name.clone().unwrap_or_else(|| entry.digest.to_string());
+        let names = || {
+            self.entries().map(name_of).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
+        };
+        let mut found: Vec<Descriptor> = match wanted {
+            None => self.entries().cloned().collect(),
+            Some(wanted) => {
+                let fits = |entry: &&Descriptor| {
+                    same_name(&name_of(entry), wanted) || entry.digest.to_string() == wanted
+                };
+                self.entries().filter(fits).cloned().collect()
+            }
+        };
+        if let (Some(wanted), true) = (wanted, found.is_empty()) {
+            return Err(ArchiveError::NotFound { wanted: printable(wanted, 120), existing: names() });
+        }
+        // One image may stand there under several names.
+        let mut seen = BTreeSet::new();
+        let mut groups: BTreeMap<Option<String>, BTreeSet<Digest>> = BTreeMap::new();
+        for entry in &found {
+            groups.entry(entry.name.clone()).or_default().insert(entry.digest.clone());
+        }
+        let mut sets = groups.values();
+        let first = sets.next();
+        let several_names = sets.any(|set| Some(set) != first);
+        found.retain(|entry| seen.insert(entry.digest.clone()));
+        // More than one entry is one image only if no two are for the same platform.
+        let mut platforms = BTreeSet::new();
+        let same_platform =
+            found.len() > 1 && !found.iter().all(|e| e.platform.is_some() && platforms.insert(&e.platform));
+        if several_names || same_platform {
+            return Err(ArchiveError::Ambiguous(format!("it has several images, name one of: {}", names())));
+        }
+        Ok(found)
     }
 }
 
-fn parts(archive: &Archive, manifest: &Manifest) -> Result<Found, ArchiveError> {
-    let config = archive.blob(&manifest.config.digest)?;
-    let mut layers = Vec::new();
-    for layer in &manifest.layers {
-        let part = archive.part(blob_name(&layer.digest).as_bytes())?;
-        if part.size != layer.size {
-            let said =
-                format!("layer {} has {} bytes, its descriptor says {}", layer.digest, part.size, layer.size);
-            return Err(ManifestError::Size(said).into());
-        }
-        layers.push((Some(layer.digest.clone()), part));
-    }
-    Ok((config, layers))
+fn assemble(
+    shelf: &Shelf,
+    resolved: Digest,
+    manifest: &ImageManifest,
+    config: ImageConfig,
+    skipped: Vec<Digest>,
+) -> Result<Image, ArchiveError> {
+    let bytes = manifest.layers.iter().map(|l| layer(shelf, l)).collect::<Result<_, _>>()?;
+    let layers = Layer::list(&manifest.layers, &config);
+    Ok(Image::in_archive(
+        resolved,
+        manifest.digest.clone(),
+        config,
+        layers,
+        skipped,
+        ArchiveLayers::new(bytes),
+    ))
 }

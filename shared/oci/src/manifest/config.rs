@@ -1,16 +1,22 @@
-//! The image config: what Platen must know of it. The rest is kept as it is, byte for byte, elsewhere.
+//! The image config: what a container is started with, and the digests of the plain layers.
+//!
+//! The bytes are kept whole. Reading them into types and writing them again would drop fields that matter
+//! (`Healthcheck`, `Shell`, `OnBuild`), so whoever changes a config edits its JSON.
 
+use bytes::Bytes;
 use serde::Deserialize;
 
-use super::{ManifestError, Platform, json};
+use super::{MAX_DOCUMENT, ManifestError, Platform, check_json};
 use crate::digest::Digest;
 
-/// What must be known of an image's config.
+/// A config, read as far as importing needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageConfig {
-    /// Digests of the layers' uncompressed tars, lowest first.
+    /// The bytes as they came.
+    pub raw: Bytes,
+    /// The digest of each layer's uncompressed tar, lowest first.
     pub diff_ids: Vec<Digest>,
-    /// What it runs on.
+    /// What it says it runs on; see [`Platform::is_unknown`].
     pub platform: Platform,
 }
 
@@ -21,36 +27,48 @@ struct Raw {
     #[serde(default)]
     architecture: String,
     variant: Option<String>,
-    rootfs: RootFs,
+    rootfs: Option<RootFs>,
 }
 
 #[derive(Deserialize)]
 struct RootFs {
-    diff_ids: Vec<String>,
+    #[serde(rename = "type")]
+    kind: String,
+    diff_ids: Option<Vec<String>>,
 }
 
 impl ImageConfig {
-    /// Reads a config that belongs to this many layers.
+    /// Reads a config.
     ///
     /// # Errors
-    /// When it is none, or names another number of layers.
-    pub fn parse(bytes: &[u8], layers: usize) -> Result<Self, ManifestError> {
-        let raw: Raw = json::strict(bytes, "config").map_err(|e| ManifestError::Config(said(&e)))?;
-        let diff_ids: Vec<Digest> =
-            raw.rootfs.diff_ids.iter().map(|d| d.parse()).collect::<Result<_, _>>()?;
-        if diff_ids.len() != layers {
-            let why = format!("it names {} layers, the manifest {layers}", diff_ids.len());
-            return Err(ManifestError::Config(why));
+    /// `config.invalid` or `digest.invalid`.
+    pub fn parse(raw: Bytes) -> Result<Self, ManifestError> {
+        check_json(&raw, MAX_DOCUMENT).map_err(|e| ManifestError::ConfigInvalid(e.0))?;
+        let parsed: Raw = serde_json::from_slice(&raw)
+            .map_err(|e| ManifestError::ConfigInvalid(crate::digest::printable(&e.to_string(), 200)))?;
+        let Some(rootfs) = parsed.rootfs else {
+            return Err(ManifestError::ConfigInvalid(
+                "it has no rootfs, so it is not the config of an image".into(),
+            ));
+        };
+        if rootfs.kind != "layers" {
+            return Err(ManifestError::ConfigInvalid("its rootfs is not of the type “layers”".into()));
         }
-        let variant = raw.variant.filter(|v| !v.is_empty());
-        let platform = Platform { os: raw.os, architecture: raw.architecture, variant };
-        Ok(Self { diff_ids, platform })
+        let diff_ids = rootfs.diff_ids.unwrap_or_default();
+        let diff_ids = diff_ids.iter().map(|d| d.parse()).collect::<Result<_, _>>()?;
+        let platform = Platform::new(&parsed.os, &parsed.architecture, parsed.variant.as_deref());
+        Ok(Self { raw, diff_ids, platform })
     }
-}
 
-fn said(error: &ManifestError) -> String {
-    match error {
-        ManifestError::Invalid(why) => why.clone(),
-        other => other.to_string(),
+    /// Holds the config against the manifest that names it.
+    ///
+    /// # Errors
+    /// `config.mismatch` when the number of layers differs.
+    pub fn fits(&self, layers: usize) -> Result<(), ManifestError> {
+        if self.diff_ids.len() == layers {
+            return Ok(());
+        }
+        let has = self.diff_ids.len();
+        Err(ManifestError::ConfigMismatch(format!("the manifest has {layers} layers, the config {has}")))
     }
 }

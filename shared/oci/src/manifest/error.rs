@@ -1,72 +1,84 @@
-//! Why a manifest, index or config is refused.
+//! Why a manifest, index or config was refused.
 
-use crate::digest::DigestInvalid;
+use crate::digest::DigestError;
 
-/// Why a document is refused.
+/// A document that cannot be used as an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// Not JSON, or not the shape.
-    #[error("The answer is not an image manifest: {0}.")]
+    /// Not a manifest at all, or a malformed one. Code `manifest.invalid`.
+    #[error("the manifest is not valid: {0}")]
     Invalid(String),
-    /// It could be read in two ways.
-    #[error("The manifest is ambiguous: {0}.")]
+    /// Two readers could understand it differently. Code `manifest.ambiguous`.
+    #[error("the manifest can be read in two ways, so it is refused: {0}")]
     Ambiguous(String),
-    /// Something else than a container image.
-    #[error("The manifest cannot be imported: {0}.")]
+    /// Valid, but not an image that can be imported. Code `manifest.unsupported`.
+    #[error("{0}")]
     Unsupported(String),
-    /// A size that cannot be one.
-    #[error("A descriptor's size is wrong: {0}.")]
-    Size(String),
-    /// A digest that is none.
+    /// A descriptor with an impossible size. Code `descriptor.size`.
+    #[error("a descriptor in the manifest has the impossible size {0}")]
+    DescriptorSize(String),
+    /// A malformed digest. Code `digest.invalid`.
     #[error(transparent)]
-    Digest(#[from] DigestInvalid),
-    /// Too many of something.
-    #[error("The manifest has more than {most} {what}.")]
-    TooMany {
-        /// Of what.
-        what: &'static str,
-        /// How many may be.
-        most: usize,
+    Digest(#[from] DigestError),
+    /// More layers than are accepted. Code `manifest.too_many_layers`.
+    #[error("the image has {count} layers; at most {max} are accepted")]
+    TooManyLayers {
+        /// Layers in the manifest.
+        count: usize,
+        /// The limit.
+        max: usize,
     },
-    /// A layer compressed in a way that no registry may send.
-    #[error("A layer has the media type `{0}`; tar, gzip and zstd can be read.")]
-    LayerType(String),
-    /// The config does not fit the manifest.
-    #[error("The config does not fit the image: {0}.")]
-    Config(String),
-    /// The platform is not there.
-    #[error("The image is not there for {wanted}; it is for: {}.", .there.join(", "))]
-    NoPlatform {
+    /// A layer compressed in a way that is not read. Code `layer.media_type`.
+    #[error("the layer type {0} is not supported; layers are tar, plain or with gzip or zstd")]
+    LayerMediaType(String),
+    /// An index with too many entries. Code `index.too_large`.
+    #[error("the index lists {count} images; at most {max} are accepted")]
+    IndexTooLarge {
+        /// Entries in the index.
+        count: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// Indexes in indexes in indexes, or in circles. Code `index.nested`.
+    #[error("the index contains indexes nested more than {0} deep, or itself")]
+    IndexNested(usize),
+    /// No image for the wanted platform. Code `platform.missing`.
+    #[error("there is no image for {wanted}; there is: {existing}")]
+    PlatformMissing {
         /// What was asked for.
         wanted: String,
-        /// What there is.
-        there: Vec<String>,
+        /// What there is, separated by commas.
+        existing: String,
     },
-    /// A platform that is none.
-    #[error(
-        "`{0}` is not a platform: `os/architecture` or `os/architecture/variant` is expected, as `linux/amd64`."
-    )]
-    Platform(String),
+    /// A malformed config. Code `config.invalid`.
+    #[error("the image's config is not valid: {0}")]
+    ConfigInvalid(String),
+    /// Config and manifest do not belong together. Code `config.mismatch`.
+    #[error("the image's config does not fit its manifest: {0}")]
+    ConfigMismatch(String),
 }
 
 impl ManifestError {
-    pub(crate) fn unsupported(why: &str) -> Self {
-        Self::Unsupported(why.to_owned())
-    }
-
-    /// A stable code.
+    /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Invalid(_) => "manifest.invalid",
             Self::Ambiguous(_) => "manifest.ambiguous",
             Self::Unsupported(_) => "manifest.unsupported",
-            Self::Size(_) => "descriptor.size",
-            Self::Digest(_) => "digest.invalid",
-            Self::TooMany { .. } => "manifest.too_large",
-            Self::LayerType(_) => "layer.media_type",
-            Self::Config(_) => "config.mismatch",
-            Self::NoPlatform { .. } => "platform.missing",
-            Self::Platform(_) => "platform.invalid",
+            Self::DescriptorSize(_) => "descriptor.size",
+            Self::Digest(e) => e.code(),
+            Self::TooManyLayers { .. } => "manifest.too_many_layers",
+            Self::LayerMediaType(_) => "layer.media_type",
+            Self::IndexTooLarge { .. } => "index.too_large",
+            Self::IndexNested(_) => "index.nested",
+            Self::PlatformMissing { .. } => "platform.missing",
+            Self::ConfigInvalid(_) => "config.invalid",
+            Self::ConfigMismatch(_) => "config.mismatch",
         }
+    }
+
+    /// Always true: the same bytes are refused again.
+    pub fn is_permanent(&self) -> bool {
+        true
     }
 }

@@ -1,132 +1,82 @@
-//! Being let in: Basic, and the bearer token flow (Docker Registry token authentication specification).
+//! Who is asking: credentials, and what has been learnt about how to show them.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
+use std::fmt;
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-use url::Url;
+use tokio::sync::Mutex;
 
-use super::Credentials;
+/// A username and a password or token, for one registry.
+#[derive(Clone)]
+pub struct Credentials {
+    /// The username.
+    pub username: String,
+    /// The password, or the token that stands in its place.
+    pub password: SecretString,
+}
 
-/// What opens a repository, once it is known.
-#[derive(Debug)]
+impl Credentials {
+    /// Credentials for a registry.
+    pub fn new(username: impl Into<String>, password: impl Into<String>) -> Self {
+        Self { username: username.into(), password: SecretString::from(password.into()) }
+    }
+
+    /// The value of an `Authorization` header. `None` if it cannot be one.
+    pub(super) fn basic(&self) -> Option<HeaderValue> {
+        let pair = SecretString::from(format!("{}:{}", self.username, self.password.expose_secret()));
+        sensitive(&format!("Basic {}", STANDARD.encode(pair.expose_secret())))
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// A header value that no log prints.
+pub(super) fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// What a registry is shown with each request, once it has asked.
+#[derive(Clone)]
+pub(super) struct Pass {
+    pub(super) header: HeaderValue,
+    /// When it stops being of use; never for a password.
+    pub(super) until: Option<Instant>,
+    /// Whether it is the bare password, not a token got for it.
+    pub(super) is_password: bool,
+}
+
+impl Pass {
+    /// Whether it has not run out.
+    pub(super) fn holds(&self) -> bool {
+        self.until.is_none_or(|until| until > Instant::now())
+    }
+}
+
+/// The credentials for one repository, and the pass they got.
 pub(super) struct Auth {
-    credentials: Option<Credentials>,
-    scope: String,
-    header: Mutex<Option<SecretString>>,
-}
-
-/// What a registry asks for in `WWW-Authenticate`.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Challenge {
-    /// The credentials themselves.
-    Basic,
-    /// A token from this realm.
-    Bearer { realm: String, service: Option<String>, scope: Option<String> },
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    token: Option<String>,
-    access_token: Option<String>,
+    pub(super) credentials: Option<Credentials>,
+    /// Locked while a pass is fetched: layers pulled in parallel share one token.
+    pub(super) pass: Mutex<Option<Pass>>,
 }
 
 impl Auth {
-    pub(super) fn new(repository: &str, credentials: Option<Credentials>) -> Self {
-        Self { credentials, scope: format!("repository:{repository}:pull"), header: Mutex::new(None) }
+    pub(super) fn new(credentials: Option<Credentials>) -> Self {
+        Self { credentials, pass: Mutex::new(None) }
     }
 
-    /// The `Authorization` header to send, if there is one yet.
-    pub(super) fn header(&self) -> Option<SecretString> {
-        self.header.lock().ok()?.clone()
+    /// The pass to show, if there is one that still holds.
+    pub(super) async fn current(&self) -> Option<Pass> {
+        self.pass.lock().await.clone().filter(Pass::holds)
     }
-
-    fn keep(&self, header: String) {
-        if let Ok(mut place) = self.header.lock() {
-            *place = Some(header.into());
-        }
-    }
-
-    /// `Basic …`, when there are credentials.
-    pub(super) fn basic(&self) -> Option<SecretString> {
-        let credentials = self.credentials.as_ref()?;
-        let pair = format!("{}:{}", credentials.username, credentials.password.expose_secret());
-        Some(format!("Basic {}", STANDARD.encode(pair)).into())
-    }
-
-    /// Uses the credentials themselves from now on; false when there are none.
-    pub(super) fn use_basic(&self) -> bool {
-        let Some(basic) = self.basic() else { return false };
-        self.keep(basic.expose_secret().to_owned());
-        true
-    }
-
-    /// Where to ask for a token.
-    pub(super) fn token_url(&self, challenge: &Challenge) -> Option<Url> {
-        let Challenge::Bearer { realm, service, scope } = challenge else { return None };
-        let mut url: Url = realm.parse().ok()?;
-        {
-            let mut query = url.query_pairs_mut();
-            if let Some(service) = service {
-                query.append_pair("service", service);
-            }
-            query.append_pair("scope", scope.as_deref().unwrap_or(&self.scope));
-            if let Some(credentials) = &self.credentials {
-                query.append_pair("account", &credentials.username);
-            }
-        }
-        Some(url)
-    }
-
-    /// Uses the token of an answer from now on; false when there is none in it.
-    pub(super) fn use_token(&self, answer: &[u8]) -> bool {
-        let Ok(answer) = serde_json::from_slice::<Answer>(answer) else { return false };
-        let token = answer.token.or(answer.access_token).filter(|t| !t.is_empty());
-        let Some(token) = token else { return false };
-        self.keep(format!("Bearer {token}"));
-        true
-    }
-}
-
-/// Understands the challenges of a 401; a bearer token is preferred.
-pub(super) fn challenge<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Challenge> {
-    let mut basic = None;
-    for header in headers {
-        let (scheme, rest) = header.trim().split_once(' ').unwrap_or((header.trim(), ""));
-        if scheme.eq_ignore_ascii_case("basic") {
-            basic = Some(Challenge::Basic);
-        }
-        if scheme.eq_ignore_ascii_case("bearer") {
-            let mut fields = parameters(rest);
-            if let Some(realm) = fields.remove("realm") {
-                return Some(Challenge::Bearer {
-                    realm,
-                    service: fields.remove("service"),
-                    scope: fields.remove("scope"),
-                });
-            }
-        }
-    }
-    basic
-}
-
-/// `key="value, with commas",key=value` (RFC 9110 section 11.2).
-fn parameters(text: &str) -> HashMap<String, String> {
-    let mut found = HashMap::new();
-    let mut rest = text;
-    while let Some((key, after)) = rest.split_once('=') {
-        let key = key.trim_matches([' ', ',']).to_ascii_lowercase();
-        let (value, tail) = match after.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
-            None => after.split_once(',').unwrap_or((after, "")),
-        };
-        found.insert(key, value.trim().to_owned());
-        rest = tail;
-    }
-    found
 }
 
 #[cfg(test)]
@@ -134,28 +84,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn challenges() {
-        let header = r#"Bearer realm="https://auth.example/token",service="r.example",scope="repository:a/b:pull,push""#;
-        let Some(Challenge::Bearer { realm, service, scope }) = challenge([header].into_iter()) else {
-            panic!()
-        };
-        assert_eq!(realm, "https://auth.example/token");
-        assert_eq!(
-            (service.as_deref(), scope.as_deref()),
-            (Some("r.example"), Some("repository:a/b:pull,push"))
-        );
-        assert_eq!(challenge(["basic realm=x"].into_iter()), Some(Challenge::Basic));
-        for other in ["", "Bearer", "Bearer realm", "Digest realm=x"] {
-            assert_eq!(challenge([other].into_iter()), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn tokens_are_kept_and_never_printed() {
-        let auth = Auth::new("a/b", None);
-        assert!(!auth.use_token(b"{}") && !auth.use_token(b"x") && !auth.use_token(br#"{"token":""}"#));
-        assert!(auth.use_token(br#"{"access_token":"hunter2"}"#));
-        assert_eq!(auth.header().unwrap().expose_secret(), "Bearer hunter2");
-        assert!(!format!("{auth:?}").contains("hunter2"));
+    fn nothing_prints_a_password() {
+        let credentials = Credentials::new("me", "hunter2");
+        let header = credentials.basic().unwrap();
+        assert_eq!(header.to_str().unwrap(), "Basic bWU6aHVudGVyMg==");
+        assert!(!format!("{credentials:?} {header:?}").contains("hunter2"));
+        assert!(!format!("{header:?}").contains("bWU6"));
     }
 }

@@ -1,153 +1,188 @@
-//! A blob as a stream: checked while it comes, resumed where it broke off.
+//! Blobs: streamed, verified, and resumed where a connection was cut.
 
 use std::pin::Pin;
-use std::time::Instant;
+use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use futures::{Stream, StreamExt, stream};
-use reqwest::{Response, StatusCode, header};
+use bytes::{Buf, Bytes};
+use futures::stream::{BoxStream, Stream, StreamExt, try_unfold};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
+use reqwest::{Method, Response, StatusCode};
 
-use super::request::reason;
+use super::body::{Body, Broken};
+use super::send::host_of;
 use super::{RegistryError, Repository};
-use crate::digest::Verifier;
+use crate::digest::{Mismatch, Verifier};
 use crate::manifest::Descriptor;
 
-/// The bytes of a blob. The last item is an error unless all of them were right.
-pub type BlobStream = Pin<Box<dyn Stream<Item = Result<Bytes, RegistryError>> + Send>>;
-
-/// A blob may break off this often without a byte in between.
-const BREAKS: u32 = 4;
-
-struct State {
-    repository: Repository,
-    wanted: Descriptor,
-    verifier: Verifier,
-    got: u64,
-    /// Bytes of the answer in hand that we have already: the server did not honour the range.
-    skip: u64,
-    body: Option<Response>,
-    breaks: u32,
-    window: (Instant, u64),
+/// The bytes of a blob. An error ends it; an end without error means that digest and size were right.
+pub struct BlobStream {
+    inner: BoxStream<'static, Result<Bytes, RegistryError>>,
 }
 
-impl Repository {
-    /// A blob, checked against its digest and size while it streams.
-    pub fn blob(&self, wanted: Descriptor) -> BlobStream {
-        let state = State {
-            repository: self.clone(),
-            verifier: wanted.digest.verifier(),
-            wanted,
-            got: 0,
-            skip: 0,
+impl BlobStream {
+    pub(super) async fn open(repository: Repository, descriptor: Descriptor) -> Result<Self, RegistryError> {
+        let verifier = Verifier::new(descriptor.digest.clone(), descriptor.size);
+        let mut pull = Pull {
+            repository,
+            descriptor,
+            verifier,
             body: None,
-            breaks: 0,
-            window: (Instant::now(), 0),
+            skip: 0,
+            stalled: 0,
+            resumed: 0,
+            ranges: true,
         };
-        stream::try_unfold(state, |mut state| async move {
-            let piece = state.next().await?;
-            Ok(piece.map(|piece| (piece, state)))
-        })
-        .boxed()
+        // Now rather than at the first poll: whoever opens a blob learns here that it is not there.
+        pull.body = Some(pull.connect().await?);
+        Ok(Self { inner: try_unfold(pull, Pull::next).boxed() })
     }
 }
 
-impl State {
-    async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
+impl std::fmt::Debug for BlobStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BlobStream")
+    }
+}
+
+impl Stream for BlobStream {
+    type Item = Result<Bytes, RegistryError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.inner.as_mut().poll_next(cx)
+    }
+}
+
+/// A pull in progress.
+struct Pull {
+    repository: Repository,
+    descriptor: Descriptor,
+    verifier: Verifier,
+    body: Option<Body>,
+    /// Bytes of the present body that were handed out before, by an earlier one.
+    skip: u64,
+    /// Bodies in a row that brought nothing new.
+    stalled: u32,
+    /// Bodies that came after the first.
+    resumed: u32,
+    /// Whether the registry is still believed to understand `Range`.
+    ranges: bool,
+}
+
+impl Pull {
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, RegistryError> {
         loop {
-            if self.body.is_none() && self.got >= self.wanted.size && self.got > 0 {
+            let mut body = match self.body.take() {
+                Some(body) => body,
+                None => self.connect().await?,
+            };
+            // A promised length was compared when the body began: nothing can follow the last byte.
+            if self.verifier.missing() == 0 && self.skip == 0 && body.promised().is_some() {
                 return self.end();
             }
-            let body = match &mut self.body {
-                Some(body) => body,
-                None => {
-                    let opened = self.open().await?;
-                    self.window = (Instant::now(), self.got);
-                    self.body.insert(opened)
-                }
-            };
-            match tokio::time::timeout(self.repository.patience.idle, body.chunk()).await {
-                Err(_) => self.broke(self.repository.slow("no byte came"))?,
-                Ok(Err(error)) => {
-                    let broke =
-                        self.repository.answer(&format!("a blob that broke off ({})", reason(&error)), true);
-                    self.broke(broke)?;
-                }
-                Ok(Ok(None)) if self.got < self.wanted.size => {
-                    let (got, expected) = (self.got, self.wanted.size);
-                    self.broke(RegistryError::Size { what: self.wanted.digest.to_string(), expected, got })?;
-                }
-                Ok(Ok(None)) => return self.end(),
-                Ok(Ok(Some(piece))) => {
-                    let piece = self.fresh(piece);
-                    if !piece.is_empty() {
-                        return self.take(piece).map(Some);
+            match body.chunk().await {
+                Ok(Some(mut bytes)) => {
+                    let skipped = self.skip.min(bytes.len() as u64);
+                    self.skip -= skipped;
+                    bytes.advance(usize::try_from(skipped).unwrap_or(usize::MAX).min(bytes.len()));
+                    self.body = Some(body);
+                    if bytes.is_empty() {
+                        continue;
                     }
+                    self.verifier.update(&bytes)?;
+                    self.stalled = 0;
+                    return Ok(Some((bytes, self)));
                 }
+                // Where no length was promised, the end after the last byte is the proof that no more follows.
+                Ok(None) | Err(Broken::Cut(_)) if self.verifier.missing() == 0 => return self.end(),
+                Ok(None) => {
+                    let host = host_of(&self.repository.inner.base);
+                    let why = "the connection ended before the blob did".to_owned();
+                    self.pause(RegistryError::Unreachable { host, why }).await?;
+                }
+                Err(Broken::Cut(error)) => self.pause(error).await?,
+                Err(Broken::Slow(error)) => return Err(error),
             }
         }
     }
 
-    async fn open(&mut self) -> Result<Response, RegistryError> {
-        let url = self.repository.url(&format!("blobs/{}", self.wanted.digest))?;
-        let response = self.repository.get(url, "*/*", self.got).await?;
-        self.skip = 0;
-        if response.status() == StatusCode::PARTIAL_CONTENT {
-            let place = response.headers().get(header::CONTENT_RANGE).and_then(|v| v.to_str().ok());
-            if !place.is_some_and(|place| place.starts_with(&format!("bytes {}-", self.got))) {
-                return Err(self.repository.answer("another range than was asked for", false));
-            }
-        } else {
-            self.skip = self.got;
-        }
-        Ok(response)
+    fn end(self) -> Result<Option<(Bytes, Self)>, RegistryError> {
+        self.verifier.finish()?;
+        Ok(None)
     }
 
-    /// What of a piece we do not have yet.
-    fn fresh(&mut self, mut piece: Bytes) -> Bytes {
-        let old = self.skip.min(piece.len() as u64);
-        self.skip -= old;
-        piece.split_off(usize::try_from(old).unwrap_or(usize::MAX))
-    }
-
-    fn take(&mut self, piece: Bytes) -> Result<Bytes, RegistryError> {
-        self.got += piece.len() as u64;
-        if self.got > self.wanted.size {
-            let what = self.wanted.digest.to_string();
-            return Err(RegistryError::Size { what, expected: self.wanted.size, got: self.got });
+    /// Waits before the blob is resumed, or gives up.
+    async fn pause(&mut self, error: RegistryError) -> Result<(), RegistryError> {
+        let patience = &self.repository.inner.patience;
+        self.stalled += 1;
+        self.resumed += 1;
+        if self.stalled >= patience.attempts || self.resumed > patience.resumes {
+            return Err(error);
         }
-        self.verifier.update(&piece);
-        self.breaks = 0;
-        self.keeps_pace()?;
-        Ok(piece)
-    }
-
-    fn keeps_pace(&mut self) -> Result<(), RegistryError> {
-        let patience = &self.repository.patience;
-        let (since, had) = self.window;
-        if since.elapsed() >= patience.slow_over {
-            let came = self.got - had;
-            if came < patience.slowest * patience.slow_over.as_secs().max(1) {
-                return Err(self.repository.slow(&format!("{came} bytes in {:?}", patience.slow_over)));
-            }
-            self.window = (Instant::now(), self.got);
-        }
+        tracing::debug!(%error, blob = %self.descriptor.digest, at = self.verifier.seen(), "a blob is resumed");
+        tokio::time::sleep(patience.pause_after(self.stalled)).await;
         Ok(())
     }
 
-    fn broke(&mut self, error: RegistryError) -> Result<(), RegistryError> {
-        self.body = None;
-        self.breaks += 1;
-        if self.breaks > BREAKS { Err(error) } else { Ok(()) }
+    /// Asks for the blob, or for what is missing of it.
+    async fn connect(&mut self) -> Result<Body, RegistryError> {
+        loop {
+            let inner = &self.repository.inner;
+            let from = self.verifier.seen();
+            let ranged = self.ranges && from > 0 && self.verifier.missing() > 0;
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            if ranged && let Ok(range) = HeaderValue::from_str(&format!("bytes={from}-")) {
+                headers.insert(RANGE, range);
+            }
+            let response =
+                inner.send(Method::GET, &inner.blob_path(&self.descriptor.digest), headers).await?;
+            match response.status() {
+                StatusCode::OK => {
+                    self.check_length(response.content_length(), self.descriptor.size)?;
+                    self.skip = from;
+                    return Ok(Body::new(response, inner.patience.clone()));
+                }
+                StatusCode::PARTIAL_CONTENT if ranged && self.is_the_rest(&response, from) => {
+                    self.check_length(response.content_length(), self.verifier.missing())?;
+                    self.skip = 0;
+                    return Ok(Body::new(response, inner.patience.clone()));
+                }
+                // Its ranges are not to be trusted; without them it will send everything.
+                StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if ranged => {
+                    self.ranges = false
+                }
+                StatusCode::NOT_FOUND if self.descriptor.is_foreign() => {
+                    let digest = self.descriptor.digest.to_string();
+                    return Err(RegistryError::Foreign { digest, reference: inner.shown.clone() });
+                }
+                _ => {
+                    let reference = format!("{}, blob {}", inner.shown, self.descriptor.digest);
+                    return Err(inner.refused(response, &reference).await);
+                }
+            }
+        }
     }
 
-    fn end(&mut self) -> Result<Option<Bytes>, RegistryError> {
-        match self.verifier.clone().finish() {
-            Ok(()) => Ok(None),
-            Err(got) => Err(RegistryError::Mismatch {
-                target: self.repository.target.to_string(),
-                expected: self.wanted.digest.to_string(),
-                got,
+    fn check_length(&self, promised: Option<u64>, due: u64) -> Result<(), Mismatch> {
+        match promised {
+            Some(length) if length != due => Err(Mismatch::Size {
+                digest: self.descriptor.digest.clone(),
+                expected: self.descriptor.size,
+                found: (self.descriptor.size - due).saturating_add(length).to_string(),
             }),
+            _ => Ok(()),
         }
+    }
+
+    /// Whether a partial answer begins at `from` and ends with the blob.
+    fn is_the_rest(&self, response: &Response, from: u64) -> bool {
+        let size = self.descriptor.size;
+        let text = response.headers().get(CONTENT_RANGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let Some((range, total)) = text.strip_prefix("bytes ").and_then(|t| t.split_once('/')) else {
+            return false;
+        };
+        let Some((first, last)) = range.split_once('-') else { return false };
+        let whole = total.trim() == "*" || total.trim().parse() == Ok(size);
+        whole && first.trim().parse() == Ok(from) && last.trim().parse::<u64>().ok() == size.checked_sub(1)
     }
 }

@@ -1,122 +1,183 @@
-//! Why something could not be had from a registry.
+//! What can go wrong with a registry, each with its own code.
 
-use std::time::Duration;
+use std::io;
+use std::time::{Duration, SystemTime};
 
-use crate::digest::Digest;
-use crate::reference::Target;
+use url::Url;
 
-/// Why something could not be had. No variant holds a secret or a whole URL with its query.
-#[derive(Debug, thiserror::Error)]
+use crate::digest::{Mismatch, printable};
+use crate::manifest::ManifestError;
+
+/// A pull that failed.
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum RegistryError {
-    /// The credentials are wrong, or there are none where some are needed.
-    #[error("{target}: the registry wants credentials, or those given are wrong.")]
+    /// The credentials are wrong. Code `registry.unauthorized`.
+    #[error(
+        "{host} does not accept the credentials given for {reference}; check the username and password or token"
+    )]
     Unauthorized {
+        /// The registry or its token server.
+        host: String,
         /// What was asked for.
-        target: String,
+        reference: String,
     },
-    /// The credentials are not enough.
-    #[error("{target}: the registry does not allow these credentials to pull it.")]
+    /// The registry refuses. Code `registry.denied`.
+    #[error("{host} refuses access to {reference}: {why}")]
     Denied {
+        /// Who refuses.
+        host: String,
         /// What was asked for.
-        target: String,
+        reference: String,
+        /// Why, as far as known.
+        why: String,
     },
-    /// No such tag, digest or repository.
-    #[error("{target}: there is no such repository, tag or digest in the registry.")]
+    /// There is no such thing. Code `registry.not_found`.
+    #[error("{reference} was not found: {what}")]
     NotFound {
         /// What was asked for.
-        target: String,
+        reference: String,
+        /// What is missing: the tag, the repository, a blob.
+        what: String,
     },
-    /// Too many requests.
-    #[error("{target}: the registry allows no more requests for now.")]
-    RateLimited {
-        /// What was asked for.
-        target: String,
-        /// When it will allow them again, if it said so.
-        retry_after: Option<Duration>,
+    /// A layer that its makers keep elsewhere. Code `layer.foreign`.
+    #[error("layer {digest} of {reference} is kept outside the registry, and nothing is fetched from there")]
+    Foreign {
+        /// The layer.
+        digest: String,
+        /// The image.
+        reference: String,
     },
-    /// No connection.
-    #[error("{target}: the registry cannot be reached: {why}.")]
+    /// No connection. Code `registry.unreachable`.
+    #[error("{host} cannot be reached: {why}")]
     Unreachable {
-        /// What was asked for.
-        target: String,
-        /// Why.
-        why: String,
-    },
-    /// Nothing came for too long, or too slowly.
-    #[error("{target}: the registry is too slow: {why}.")]
-    Timeout {
-        /// What was asked for.
-        target: String,
-        /// How slow.
-        why: String,
-    },
-    /// An answer that is none.
-    #[error("{target}: the registry answered {why}.")]
-    Answer {
-        /// What was asked for.
-        target: String,
-        /// What it answered.
-        why: String,
-        /// May it pass?
-        passing: bool,
-    },
-    /// An address the factory does not connect to.
-    #[error(
-        "{host} is not an address this factory may connect to; its operator can allow it with --allow-network."
-    )]
-    Blocked {
         /// The host.
         host: String,
+        /// The cause in words.
+        why: String,
     },
-    /// Other bytes than the digest says.
-    #[error("{target}: the bytes have the digest {got}, not {expected}.")]
-    Mismatch {
-        /// What was asked for.
-        target: String,
-        /// The digest asked for.
-        expected: String,
-        /// The digest of what came.
-        got: String,
+    /// Too many requests. Code `registry.rate_limited`.
+    #[error("{host} limits how often it may be asked; the next try is due {}", until(.retry_at))]
+    RateLimited {
+        /// The host.
+        host: String,
+        /// When the registry wants to be asked again.
+        retry_at: SystemTime,
     },
-    /// More or fewer bytes than the descriptor says.
-    #[error("{what} has {got} bytes or more where {expected} were announced.")]
-    Size {
-        /// Of what.
-        what: String,
-        /// Bytes announced.
-        expected: u64,
-        /// Bytes seen.
-        got: u64,
+    /// An answer that makes no sense, or a failure of the registry's own. Code `registry.error`.
+    #[error("{host} answered with an error: {why}")]
+    Failed {
+        /// The host.
+        host: String,
+        /// The answer in words.
+        why: String,
+        /// When the registry wants to be asked again, if it said so.
+        retry_at: Option<SystemTime>,
+        /// Whether asking again is of no use.
+        permanent: bool,
+    },
+    /// No byte for too long, or too few. Code `registry.timeout`.
+    #[error("{host} is too slow: {why}")]
+    Timeout {
+        /// The host.
+        host: String,
+        /// Which bound was passed.
+        why: String,
+    },
+    /// An address that must not be reached. Code `ssrf.blocked`.
+    #[error("no connection to {url} was made: {why}")]
+    Blocked {
+        /// The url without user, path and query.
+        url: String,
+        /// Which rule closes it.
+        why: String,
+    },
+    /// Content is not what its digest or size says. Codes `digest.mismatch`, `descriptor.size`.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    /// What came is no usable image.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The client cannot be made as configured. Code `registry.setup`.
+    #[error("the registry client cannot be set up: {why}")]
+    Setup {
+        /// What is wrong.
+        why: String,
     },
 }
 
-impl RegistryError {
-    pub(crate) fn mismatch(target: &Target, expected: &Digest, got: &Digest) -> Self {
-        Self::Mismatch { target: target.to_string(), expected: expected.to_string(), got: got.to_string() }
-    }
+fn until(time: &SystemTime) -> String {
+    httpdate::fmt_http_date(*time)
+}
 
-    /// A stable code.
+impl RegistryError {
+    /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unauthorized { .. } => "registry.unauthorized",
             Self::Denied { .. } => "registry.denied",
             Self::NotFound { .. } => "registry.not_found",
-            Self::RateLimited { .. } => "registry.rate_limited",
+            Self::Foreign { .. } => "layer.foreign",
             Self::Unreachable { .. } => "registry.unreachable",
+            Self::RateLimited { .. } => "registry.rate_limited",
+            Self::Failed { .. } => "registry.error",
             Self::Timeout { .. } => "registry.timeout",
-            Self::Answer { .. } => "registry.error",
             Self::Blocked { .. } => "ssrf.blocked",
-            Self::Mismatch { .. } => "digest.mismatch",
-            Self::Size { .. } => "descriptor.size",
+            Self::Mismatch(e) => e.code(),
+            Self::Manifest(e) => e.code(),
+            Self::Setup { .. } => "registry.setup",
         }
     }
 
-    /// Would trying again do nothing else?
+    /// Whether trying again later is of no use.
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::RateLimited { .. } | Self::Unreachable { .. } | Self::Timeout { .. } => false,
-            Self::Answer { passing, .. } => !passing,
+            Self::Unreachable { .. } | Self::RateLimited { .. } | Self::Timeout { .. } => false,
+            Self::Failed { permanent, .. } => *permanent,
+            Self::Mismatch(e) => e.is_permanent(),
+            Self::Manifest(e) => e.is_permanent(),
             _ => true,
         }
+    }
+
+    /// When the registry wants to be asked again, if it said so.
+    pub fn retry_at(&self) -> Option<SystemTime> {
+        match self {
+            Self::RateLimited { retry_at, .. } => Some(*retry_at),
+            Self::Failed { retry_at, .. } => *retry_at,
+            _ => None,
+        }
+    }
+
+    /// The registry's error inside an I/O error, where a blob was read through [`super::blocking_reader`].
+    pub fn within(error: &io::Error) -> Option<&Self> {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = error.get_ref().map(|e| e as _);
+        while let Some(inner) = cause {
+            if let Some(found) = inner.downcast_ref() {
+                return Some(found);
+            }
+            // An io::Error hands out the cause of what it holds, so what it holds is asked for by name.
+            let held = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            cause = held.map(|e| e as _).or_else(|| inner.source());
+        }
+        None
+    }
+
+    pub(super) fn blocked(url: &Url, why: &str) -> Self {
+        let port = url.port().map(|p| format!(":{p}")).unwrap_or_default();
+        let url = format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default());
+        Self::Blocked { url: printable(&url, 200), why: why.to_owned() }
+    }
+
+    pub(super) fn nonsense(host: &str, why: impl Into<String>) -> Self {
+        Self::Failed { host: host.to_owned(), why: why.into(), retry_at: None, permanent: true }
+    }
+
+    pub(super) fn passing(host: &str, why: impl Into<String>, wish: Option<Duration>) -> Self {
+        let retry_at = wish.map(|wish| SystemTime::now() + wish);
+        Self::Failed { host: host.to_owned(), why: why.into(), retry_at, permanent: false }
+    }
+
+    pub(super) fn timeout(host: &str, why: impl Into<String>) -> Self {
+        Self::Timeout { host: host.to_owned(), why: why.into() }
     }
 }

@@ -1,259 +1,161 @@
-//! Where the factory may connect to: decided where the connection is made, after the name is resolved.
+//! What the operator lets the outgoing client connect to.
 //!
-//! Anything a tenant can name could otherwise reach into the operator's network: a registry, a token realm, a
-//! redirect, a name that resolves to a private address. Public addresses are free; others must be allowed. What a
-//! registry itself names (a realm, a redirect) is trusted less than what the user named: it may go to a private
-//! address only if that is the registry's own, or the operator listed it.
+//! Public addresses over https are always open. Everything else needs a word: a network, a host, or, for a factory
+//! that runs on the user's own machine, the loopback. Who names an address matters too: a registry on
+//! `127.0.0.1:5000` that the user named may be reached, while that registry's wish that we ask `127.0.0.1:5432`
+//! for a token may not.
 
-use std::net::{IpAddr, SocketAddr};
+use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
-use std::sync::Arc;
-use std::time::Duration;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use url::{Host, Url};
 
-/// A setting that makes no sense.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicyError {
-    /// Not a network or host.
-    #[error("`{0}` is neither a network (`10.0.0.0/8`) nor a host (`registry.lan`, `registry.lan:5000`)")]
-    Network(String),
-    /// Not a certificate.
-    #[error("a certificate authority cannot be used")]
-    Certificate(#[source] reqwest::Error),
-    /// The HTTP client could not be made.
-    #[error("the HTTP client cannot be made")]
-    Client(#[source] reqwest::Error),
-}
+use super::RegistryError;
+use super::address::is_public;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Allowed {
-    Network(IpAddr, u8),
-    Host(String, Option<u16>),
-}
-
-impl FromStr for Allowed {
-    type Err = PolicyError;
-
-    fn from_str(text: &str) -> Result<Self, PolicyError> {
-        let wrong = || PolicyError::Network(text.to_owned());
-        if let Some((address, bits)) = text.split_once('/') {
-            let address: IpAddr = address.parse().map_err(|_| wrong())?;
-            let most = if address.is_ipv4() { 32 } else { 128 };
-            let bits = bits.parse().ok().filter(|bits| *bits <= most).ok_or_else(wrong)?;
-            return Ok(Self::Network(address, bits));
-        }
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) if !host.ends_with(':') => (host, Some(port.parse().map_err(|_| wrong())?)),
-            _ => (text, None),
-        };
-        if host.is_empty() || host.contains(['/', '@', ' ']) {
-            return Err(wrong());
-        }
-        Ok(Self::Host(host.to_ascii_lowercase(), port))
-    }
-}
-
-/// Where the factory may connect to, beyond public addresses over TLS.
+/// Rules about outgoing connections.
 #[derive(Debug, Clone, Default)]
 pub struct NetworkPolicy {
-    allowed: Vec<Allowed>,
-    loopback: bool,
-    authorities: Vec<Vec<u8>>,
+    /// Networks that may be reached, also in plain http, whoever names them: the operator's `--allow-network`.
+    pub networks: Vec<IpNet>,
+    /// Networks that may be reached, also in plain http, at a host and port the *user* named.
+    pub networks_if_named: Vec<IpNet>,
+    /// Hosts that may be reached, also in plain http, wherever their name leads.
+    pub hosts: Vec<HostPort>,
+    /// Certificates (PEM, any number in each) trusted beside the system's.
+    pub extra_roots: Vec<Vec<u8>>,
 }
 
 impl NetworkPolicy {
-    /// Allows these networks and hosts, also over plain http.
+    /// For a factory on the user's own machine: registries on the loopback that the user named.
+    pub fn embedded() -> Self {
+        let loopback = [
+            IpNet::V4(Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, 0, 0), 8)),
+            IpNet::V6(Ipv6Net::new_assert(std::net::Ipv6Addr::LOCALHOST, 128)),
+        ];
+        Self { networks_if_named: loopback.into(), ..Self::default() }
+    }
+
+    /// Whether connecting to `ip` is allowed to those who come through `door`.
+    pub(super) fn admits(&self, door: Door, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        let open = !door.plain && is_public(ip);
+        let any = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&ip));
+        match door.named_by {
+            NamedBy::Operator => true,
+            NamedBy::User => open || any(&self.networks) || any(&self.networks_if_named),
+            NamedBy::Registry => open || any(&self.networks),
+        }
+    }
+
+    /// Decides how `url` may be approached, before any name is looked up. `named` is what the user named.
     ///
     /// # Errors
-    /// When one is neither.
-    pub fn allow<S: AsRef<str>>(mut self, entries: &[S]) -> Result<Self, PolicyError> {
-        for entry in entries {
-            self.allowed.push(entry.as_ref().trim().parse()?);
+    /// `ssrf.blocked`.
+    pub(super) fn approach(&self, url: &Url, named: &Url) -> Result<Door, RegistryError> {
+        let blocked = |why: &str| RegistryError::blocked(url, why);
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(blocked("only http and https are spoken"));
         }
-        Ok(self)
-    }
-
-    /// Allows a user to name registries on 127.0.0.0/8 and `::1`, as docker does.
-    #[must_use]
-    pub fn allow_loopback(mut self) -> Self {
-        self.loopback = true;
-        self
-    }
-
-    /// Trusts certificates signed by these authorities too (PEM, one or more).
-    #[must_use]
-    pub fn trust(mut self, pem: Vec<u8>) -> Self {
-        self.authorities.push(pem);
-        self
-    }
-
-    fn lists(&self, host: &str, port: u16, address: Option<IpAddr>) -> bool {
-        self.allowed.iter().any(|allowed| match allowed {
-            Allowed::Network(network, bits) => address.is_some_and(|a| within(a, *network, *bits)),
-            Allowed::Host(name, only) => name == host && only.is_none_or(|only| only == port),
-        })
-    }
-}
-
-fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
-    let same = |a: u128, b: u128, width: u32| {
-        let shift = width - u32::from(bits);
-        a.checked_shr(shift).unwrap_or(0) == b.checked_shr(shift).unwrap_or(0)
-    };
-    match (plain(address), network) {
-        (IpAddr::V4(a), IpAddr::V4(n)) => same(u32::from(a).into(), u32::from(n).into(), 32),
-        (IpAddr::V6(a), IpAddr::V6(n)) => same(a.into(), n.into(), 128),
-        _ => false,
-    }
-}
-
-/// An IPv4 address may hide in an IPv6 one.
-fn plain(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(address, IpAddr::V4),
-        IpAddr::V4(_) => address,
-    }
-}
-
-/// Addresses that are somebody's own: never dialled unless allowed (IANA special-purpose registries).
-fn is_private(address: IpAddr) -> bool {
-    match plain(address) {
-        IpAddr::V4(a) => {
-            let [first, second, third, _] = a.octets();
-            a.is_private()
-                || a.is_loopback()
-                || a.is_link_local()
-                || a.is_unspecified()
-                || a.is_broadcast()
-                || a.is_multicast()
-                || a.is_documentation()
-                || first == 0
-                || first >= 240
-                || (first == 100 && (64..128).contains(&second))
-                || (first == 192 && second == 0 && third == 0)
-                || (first == 198 && (18..20).contains(&second))
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(blocked("it carries credentials"));
         }
-        IpAddr::V6(a) => {
-            let [first, second, ..] = a.segments();
-            a.is_loopback()
-                || a.is_unspecified()
-                || a.is_multicast()
-                || (first & 0xfe00) == 0xfc00
-                || (first & 0xffc0) == 0xfe80
-                || (first & 0xffc0) == 0xfec0
-                || (first == 0x2001 && second == 0xdb8)
-                // Both carry an IPv4 address that a gateway would dial: NAT64 and 6to4.
-                || (first == 0x64 && second == 0xff9b)
-                || first == 0x2002
+        if named.scheme() == "https" && url.scheme() == "http" {
+            return Err(blocked("it leads from https to plain http"));
         }
+        let Some(host) = url.host() else { return Err(blocked("it has no host")) };
+        let named_by = if self.hosts.iter().any(|listed| listed.matches(url)) {
+            NamedBy::Operator
+        } else if url.origin() == named.origin() {
+            NamedBy::User
+        } else {
+            NamedBy::Registry
+        };
+        let door = Door { named_by, plain: url.scheme() == "http" };
+        let literal = match host {
+            Host::Ipv4(ip) => Some(IpAddr::V4(ip)),
+            Host::Ipv6(ip) => Some(IpAddr::V6(ip)),
+            Host::Domain(_) => None,
+        };
+        if let Some(ip) = literal
+            && !self.admits(door, ip)
+        {
+            return Err(blocked(door.closed()));
+        }
+        Ok(door)
     }
 }
 
-/// Who named an address.
+/// How an address came to us, which decides how far it may lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Named {
-    /// The user: the registry itself.
-    ByUser,
-    /// The registry: a realm or a redirect.
-    ByRegistry,
+pub(super) struct Door {
+    pub(super) named_by: NamedBy,
+    /// Without TLS, which public addresses are not spoken to.
+    pub(super) plain: bool,
 }
 
-/// The clients that keep to a policy.
-#[derive(Debug)]
-pub(super) struct Guard {
-    policy: Arc<NetworkPolicy>,
-    by_user: reqwest::Client,
-    by_registry: reqwest::Client,
+/// Who named a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NamedBy {
+    /// The operator lists it.
+    Operator,
+    /// The user named this very scheme, host and port.
+    User,
+    /// A registry gave it: a realm, a redirect.
+    Registry,
 }
 
-impl Guard {
-    pub(super) fn new(policy: NetworkPolicy) -> Result<Self, PolicyError> {
-        let policy = Arc::new(policy);
-        Ok(Self {
-            by_user: client(&policy, Named::ByUser)?,
-            by_registry: client(&policy, Named::ByRegistry)?,
-            policy,
-        })
-    }
-
-    /// The client for a URL, if it may be asked at all. Names are checked once more when they are resolved.
-    pub(super) fn client(&self, url: &Url, named: Named) -> Result<&reqwest::Client, String> {
-        let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
-        let port = url.port_or_known_default().unwrap_or(0);
-        let literal = match url.host() {
-            Some(Host::Ipv4(a)) => Some(IpAddr::V4(a)),
-            Some(Host::Ipv6(a)) => Some(IpAddr::V6(a)),
-            _ => None,
-        };
-        let listed = self.policy.lists(&host, port, literal);
-        let local = self.policy.loopback
-            && named == Named::ByUser
-            && (literal.is_some_and(|a| plain(a).is_loopback()) || host == "localhost");
-        let open = match literal {
-            Some(address) => !is_private(address) || listed || local,
-            None => true,
-        };
-        let encrypted = url.scheme() == "https" || (url.scheme() == "http" && (listed || local));
-        if !open || !encrypted {
-            return Err(format!("{}://{host}:{port}", url.scheme()));
-        }
-        Ok(if named == Named::ByUser { &self.by_user } else { &self.by_registry })
-    }
-}
-
-fn client(policy: &Arc<NetworkPolicy>, named: Named) -> Result<reqwest::Client, PolicyError> {
-    let mut builder = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .connect_timeout(Duration::from_secs(10))
-        .pool_idle_timeout(Duration::from_secs(30))
-        .user_agent(concat!("platen/", env!("CARGO_PKG_VERSION")))
-        .dns_resolver(Arc::new(Names { policy: Arc::clone(policy), named }));
-    for pem in &policy.authorities {
-        let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(PolicyError::Certificate)?;
-        builder = builder.tls_certs_merge(certificates);
-    }
-    builder.build().map_err(PolicyError::Client)
-}
-
-/// Resolves names, and leaves out addresses that may not be dialled.
-struct Names {
-    policy: Arc<NetworkPolicy>,
-    named: Named,
-}
-
-/// Said in the error when every address of a name was left out.
-pub(super) const LEFT_OUT: &str = "the name leads to an address that may not be connected to";
-
-impl Resolve for Names {
-    fn resolve(&self, name: Name) -> Resolving {
-        let (policy, named, host) =
-            (Arc::clone(&self.policy), self.named, name.as_str().to_ascii_lowercase());
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let open: Vec<SocketAddr> = found
-                .into_iter()
-                .filter(|address| {
-                    let ip = address.ip();
-                    let local = policy.loopback && named == Named::ByUser && plain(ip).is_loopback();
-                    // The port is not known here; a host listed with a port was checked with its URL.
-                    let listed = policy.lists(&host, 0, Some(ip)) || policy.names(&host);
-                    !is_private(ip) || local || listed
-                })
-                .collect();
-            if open.is_empty() {
-                return Err(LEFT_OUT.into());
+impl Door {
+    /// Why it is closed to an address.
+    pub(super) fn closed(self) -> &'static str {
+        match self.plain {
+            true => {
+                "plain http is only spoken where the operator allows it; use https, or ask for --allow-network"
             }
-            Ok(Box::new(open.into_iter()) as Addrs)
-        })
+            false => "it leads to an address that is not public; ask the operator for --allow-network",
+        }
     }
 }
 
-impl NetworkPolicy {
-    fn names(&self, host: &str) -> bool {
-        self.allowed.iter().any(|allowed| matches!(allowed, Allowed::Host(name, _) if name == host))
+/// A host the operator trusts, on one port or on all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPort {
+    host: Host,
+    port: Option<u16>,
+}
+
+impl HostPort {
+    fn matches(&self, url: &Url) -> bool {
+        let same_host = url.host().is_some_and(|host| host.to_owned() == self.host);
+        same_host && self.port.is_none_or(|port| url.port_or_known_default() == Some(port))
+    }
+}
+
+impl FromStr for HostPort {
+    type Err = String;
+
+    /// Reads `host`, `host:port`, `[::1]:port`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = || format!("“{}” is not host or host:port", crate::digest::printable(text, 80));
+        if text.contains(['/', '@', '?', '#']) {
+            return Err(refuse());
+        }
+        let url = Url::parse(&format!("ws://{text}")).map_err(|_| refuse())?;
+        let host = url.host().map(|h| h.to_owned()).ok_or_else(refuse)?;
+        // `Url` drops a port that is the scheme's own, here 80.
+        let port = url.port().or(text.ends_with(":80").then_some(80));
+        Ok(Self { host, port })
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => write!(f, "{}:{port}", self.host),
+            None => self.host.fmt(f),
+        }
     }
 }
 
@@ -261,52 +163,66 @@ impl NetworkPolicy {
 mod tests {
     use super::*;
 
-    fn may(policy: &NetworkPolicy, url: &str, named: Named) -> bool {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        Guard::new(policy.clone()).unwrap().client(&url.parse().unwrap(), named).is_ok()
+    fn approach(policy: &NetworkPolicy, url: &str, named: &str) -> bool {
+        policy.approach(&url.parse().unwrap(), &named.parse().unwrap()).is_ok()
     }
 
     #[test]
-    fn private_addresses_are_refused_unless_allowed() {
-        let strict = NetworkPolicy::default();
+    fn a_user_may_name_the_loopback_and_a_registry_may_not() {
+        let policy = NetworkPolicy::embedded();
+        let named = "http://127.0.0.1:5000/";
+        assert!(approach(&policy, "http://127.0.0.1:5000/token", named));
         for url in [
-            "https://127.0.0.1/",
-            "https://10.1.2.3/",
-            "https://169.254.169.254/",
-            "https://[::1]/",
-            "https://0.0.0.0/",
-            "https://[::ffff:10.0.0.1]/",
-            "https://[fd00::1]/",
-            "https://[64:ff9b::a00:1]/",
-            "https://100.64.0.1/",
-            "http://registry.example/",
-            "https://192.168.0.1:8443/",
-            "http://8.8.8.8/",
+            "http://127.0.0.1:5432/",
+            "http://127.0.0.2:5000/",
+            "http://169.254.169.254/latest",
+            "http://10.0.0.1/",
+            "http://[::ffff:127.0.0.1]:5432/",
+            "http://2130706433:5432/",
+            "file:///etc/passwd",
+            "http://u:p@127.0.0.1:5000/",
         ] {
-            assert!(!may(&strict, url, Named::ByUser), "{url}");
+            assert!(!approach(&policy, url, named), "{url}");
         }
-        assert!(may(&strict, "https://registry.example/", Named::ByUser));
-        assert!(may(&strict, "https://8.8.8.8/", Named::ByUser));
-        let open = strict.allow(&["10.0.0.0/8", "registry.lan:5000"]).unwrap();
-        assert!(may(&open, "http://10.1.2.3:5000/", Named::ByRegistry));
-        assert!(may(&open, "http://registry.lan:5000/", Named::ByUser));
-        assert!(!may(&open, "http://registry.lan:5001/", Named::ByUser));
-        assert!(!may(&open, "http://11.1.2.3/", Named::ByUser));
+        assert!(!approach(&NetworkPolicy::default(), named, named));
     }
 
     #[test]
-    fn loopback_is_for_what_the_user_named() {
-        let local = NetworkPolicy::default().allow_loopback();
-        assert!(may(&local, "http://127.0.0.1:5000/", Named::ByUser));
-        assert!(may(&local, "http://localhost:5000/", Named::ByUser));
-        assert!(!may(&local, "http://127.0.0.1:5432/", Named::ByRegistry));
-        assert!(!may(&local, "http://10.0.0.1/", Named::ByUser));
+    fn plain_http_needs_a_word() {
+        for (policy, open) in [
+            (NetworkPolicy::default(), false),
+            (NetworkPolicy::embedded(), false),
+            (NetworkPolicy { networks: vec!["8.8.8.0/24".parse().unwrap()], ..Default::default() }, true),
+            (NetworkPolicy { hosts: vec!["8.8.8.8".parse().unwrap()], ..Default::default() }, true),
+        ] {
+            assert_eq!(approach(&policy, "http://8.8.8.8/", "http://8.8.8.8/"), open);
+            assert!(approach(&policy, "https://8.8.8.8/", "https://8.8.8.8/"));
+            // A name is not looked up yet; its addresses meet the same door when they are dialled.
+            let named = "http://registry.example/".parse().unwrap();
+            let door = policy.approach(&named, &named).unwrap();
+            assert!(door.plain && !policy.admits(door, "1.1.1.1".parse().unwrap()));
+        }
     }
 
     #[test]
-    fn settings_that_make_no_sense_are_refused() {
-        for wrong in ["10.0.0.0/33", "x/8", "", "host:port", "a b"] {
-            assert!(NetworkPolicy::default().allow(&[wrong]).is_err(), "{wrong}");
+    fn https_never_leads_to_http() {
+        let policy = NetworkPolicy { networks: vec!["127.0.0.0/8".parse().unwrap()], ..Default::default() };
+        assert!(!approach(&policy, "http://127.0.0.1/", "https://registry.example/"));
+        assert!(approach(&policy, "https://127.0.0.1/", "https://registry.example/"));
+    }
+
+    #[test]
+    fn listed_hosts_are_open_on_their_port() {
+        let hosts = ["10.1.1.1:5000", "registry.internal", "[::1]:80"].map(|h| h.parse().unwrap());
+        let policy = NetworkPolicy { hosts: hosts.into(), ..Default::default() };
+        let named = "http://10.1.1.1:5000/";
+        assert!(approach(&policy, named, named));
+        assert!(approach(&policy, "http://[::1]/", named));
+        assert!(approach(&policy, "http://registry.internal:8080/", named));
+        assert!(!approach(&policy, "http://10.1.1.1:5001/", named));
+        assert!(!approach(&policy, "http://[::1]:81/", named));
+        for text in ["", "a/b", "u@h", "h:99999"] {
+            assert!(text.parse::<HostPort>().is_err(), "{text}");
         }
     }
 }
