@@ -126,11 +126,11 @@ async fn from_archive(path: PathBuf, source: &OpenSource, scratch: PathBuf) -> R
         Archive::open(&path, &scratch, &Caps::default())?.select(&wanted, None)
     });
     let ended = |_| Failure::transient("internal.thread", "A thread of the factory ended.");
-    Ok(opened.await.map_err(ended)?.map_err(|e| {
+    opened.await.map_err(ended)?.map_err(|e| {
         let failure =
             Failure { code: e.code().to_owned(), message: e.to_string(), transient: !e.is_permanent() };
         Halt::failed(failure, &e)
-    })?)
+    })
 }
 
 /// Tells how far the layers are, five times a second, until dropped.
