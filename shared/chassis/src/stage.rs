@@ -53,10 +53,12 @@ pub async fn run<W: Worker>(cx: Context, worker: W, bells: Vec<Pull>) {
 }
 
 async fn slot<W: Worker>(cx: Context, worker: Arc<W>, mut bell: Pull) {
+    let mut nap = SWEEP;
     while !cx.shutdown.is_cancelled() {
         match worker.claim(&cx).await {
             Ok(Some(claim)) => {
-                work(&cx, worker.as_ref(), claim).await;
+                // What was put back is due before the next sweep.
+                nap = work(&cx, worker.as_ref(), claim).await.map_or(nap, |due| nap.min(due));
                 continue;
             }
             Ok(None) => {}
@@ -66,7 +68,7 @@ async fn slot<W: Worker>(cx: Context, worker: Arc<W>, mut bell: Pull) {
             }
         }
         tokio::select! {
-            rang = bell.next(SWEEP) => {
+            rang = bell.next(std::mem::replace(&mut nap, SWEEP)) => {
                 if let Some(message) = rang {
                     worker.hear(&cx, &message).await;
                 }
@@ -76,7 +78,8 @@ async fn slot<W: Worker>(cx: Context, worker: Arc<W>, mut bell: Pull) {
     }
 }
 
-async fn work<W: Worker>(cx: &Context, worker: &W, claim: Claim) {
+/// Works on a claim; answers when it is due again, if it was put back.
+async fn work<W: Worker>(cx: &Context, worker: &W, claim: Claim) -> Option<Duration> {
     let lost = CancellationToken::new();
     let keeper = tokio::spawn(lease::keep(cx.clone(), claim.clone(), lost.clone()));
     let log = JobLog::open(cx.bus.clone(), &claim, W::STAGE);
@@ -94,25 +97,36 @@ async fn work<W: Worker>(cx: &Context, worker: &W, claim: Claim) {
     };
     // Blocking threads that still work for this job see it and leave.
     lost.cancel();
-    match result {
-        Ok(()) => {}
+    let due = match result {
+        Ok(()) => None,
         Err(Halt::LeaseLost) => {
             info!(image.id = %job.claim.image, attempt = job.claim.attempt, "lease_lost: somebody else has this import now");
+            None
         }
         Err(Halt::Failed { failure, chain }) => failed::<W>(cx, &job, &failure, &chain).await,
-    }
+    };
     keeper.abort();
+    due
 }
 
-async fn failed<W: Worker>(cx: &Context, job: &Job, failure: &model::Failure, chain: &str) {
+async fn failed<W: Worker>(
+    cx: &Context,
+    job: &Job,
+    failure: &model::Failure,
+    chain: &str,
+) -> Option<Duration> {
     let (image, stage) = (&job.claim.image, W::STAGE);
     warn!(image.id = %image, stage = stage.as_str(), code = failure.code, chain, "an import attempt failed: {failure}");
     job.log.say(format!("Failed with {}: {}", failure.code, failure.message));
     let end = job.log.flush().await;
     match cx.db.attempt_failed(&job.claim, stage, failure, end).await {
-        Ok(Ended::Retried(wait)) => info!(image.id = %image, ?wait, "the import will be tried again"),
+        Ok(Ended::Retried(wait)) => {
+            info!(image.id = %image, ?wait, "the import will be tried again");
+            return Some(wait);
+        }
         Ok(Ended::Failed) => {}
         // The lease lapses, and whoever claims the import next finds the same failure.
         Err(error) => warn!(image.id = %image, error = %error, "the failure could not be recorded"),
     }
+    None
 }

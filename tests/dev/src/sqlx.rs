@@ -34,7 +34,7 @@ fn refresh(root: &Path, url: &str, check: bool) -> Result<()> {
     lib.set_modified(std::time::SystemTime::now())?;
     ok(cargo(root)
         .args(["build", "-p", "db"])
-        .env_remove("SQLX_OFFLINE")
+        .env("SQLX_OFFLINE", "false")
         .env("DATABASE_URL", url)
         .env("SQLX_OFFLINE_DIR", fresh.path()))?;
     let (kept, made) = (read(&root.join(".sqlx"))?, read(fresh.path())?);
