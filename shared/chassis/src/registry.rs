@@ -1,11 +1,13 @@
 //! The one outgoing client for everything that a tenant can name, and what its errors mean for an import.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use model::Failure;
 use model::source::Origin;
 use oci::manifest::{Platform, PlatformError};
 use oci::reference::{ReferenceError, Target};
-use oci::registry::{Client, Credentials, NetworkPolicy, RegistryError};
+use oci::registry::{Client, Credentials, NetworkPolicy, Patience, RegistryError};
 
 use crate::{Config, Halt};
 
@@ -30,7 +32,9 @@ pub fn client(config: &Config) -> Result<Client> {
             std::fs::read(file).with_context(|| format!("the CA file {} cannot be read", file.display()))?;
         policy.extra_roots.push(pem);
     }
-    Ok(Client::new(policy)?)
+    // An attempt is short: the import itself is tried again, with pauses that grow, and others get their turn.
+    let patience = Patience { attempts: 3, pause: Duration::from_millis(200), ..Patience::default() };
+    Ok(Client::with_patience(policy, patience)?)
 }
 
 /// Where an origin leads; none where it has no registry. `target` may be another than the origin's own.

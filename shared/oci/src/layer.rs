@@ -11,6 +11,7 @@ use std::io::Read;
 
 mod decompress;
 mod error;
+mod fields;
 mod header;
 mod pax;
 mod reader;

@@ -2,7 +2,8 @@
 
 use std::io::Read;
 
-use super::header::{BLOCK, Dialect, Header};
+use super::fields::{Before, c_text, device, link, name};
+use super::header::{BLOCK, Header};
 use super::pax::{self, Pax};
 use super::sparse::{self, Map};
 use super::stream::{Stream, too_large, truncated};
@@ -31,14 +32,6 @@ pub struct LayerReader {
     ended: bool,
     warnings: Vec<String>,
     unsaid: u64,
-}
-
-/// What stands before a header and belongs to it.
-#[derive(Default)]
-struct Before {
-    pax: Pax,
-    long_name: Option<Vec<u8>>,
-    long_link: Option<Vec<u8>>,
 }
 
 impl LayerReader {
@@ -414,49 +407,4 @@ enum Step {
 
 fn padding(size: u64) -> u64 {
     size.next_multiple_of(BLOCK as u64) - size
-}
-
-/// GNU long names end with a NUL.
-fn c_text(mut data: Vec<u8>) -> Vec<u8> {
-    if let Some(end) = data.iter().position(|b| *b == 0) {
-        data.truncate(end);
-    }
-    data
-}
-
-fn name(header: &Header, before: &Before) -> Result<Vec<u8>, LayerError> {
-    let ambiguous = |said| Err(LayerError::new("tar.ambiguous_name", said));
-    if before.pax.get("path").is_some() && before.long_name.is_some() {
-        return ambiguous("An entry has both a PAX path and a GNU long name.");
-    }
-    if before.pax.get("linkpath").is_some() && before.long_link.is_some() {
-        return ambiguous("An entry has both a PAX linkpath and a GNU long link.");
-    }
-    // GNU keeps two times where ustar keeps the prefix; anything but numbers there is a name to some readers.
-    let times = [header.field(345, 12), header.field(357, 12)];
-    if header.dialect == Dialect::Gnu && times.iter().any(|field| super::header::number(field).is_none()) {
-        return ambiguous("An entry has a ustar prefix in a GNU header.");
-    }
-    if let Some(path) = before.pax.get("path") {
-        return Ok(path.to_vec());
-    }
-    if let Some(name) = &before.long_name {
-        return Ok(name.clone());
-    }
-    let name = header.text(0, 100);
-    let prefix = if header.dialect == Dialect::Ustar { header.text(345, 155) } else { b"" };
-    Ok(if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() })
-}
-
-fn link(header: &Header, before: &Before) -> Vec<u8> {
-    match (before.pax.get("linkpath"), &before.long_link) {
-        (Some(path), _) => path.to_vec(),
-        (None, Some(link)) => link.clone(),
-        (None, None) => header.text(157, 100).to_vec(),
-    }
-}
-
-fn device(header: &Header, from: usize) -> Result<u32, LayerError> {
-    let number = header.number(from, 8).and_then(|n| u32::try_from(n).ok());
-    number.ok_or_else(|| LayerError::new("tar.device", "A device has no number."))
 }
