@@ -10,6 +10,10 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
+/// How often a server is started that ends at once: another program may have taken its port in the meantime, or the
+/// children of a PostgreSQL that was killed may still be leaving.
+pub(crate) const TRIES: u32 = 3;
+
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -20,8 +24,11 @@ pub(crate) struct Server {
     end: Signal,
 }
 
-/// How long a server may take to start or stop.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a server may take to start: it may first have to make good what a crash left.
+const START: Duration = Duration::from_secs(300);
+
+/// How long a server may take to end once asked politely, and again once killed.
+const END: Duration = Duration::from_secs(60);
 
 impl Server {
     /// Starts a program. The kernel sends it `end` when the thread that calls this ends, however it does.
@@ -47,10 +54,11 @@ impl Server {
         Ok(Self { child, name, log, end })
     }
 
-    /// Waits until it is ready, or says why it is not.
-    pub(crate) async fn until(&mut self, mut ready: impl FnMut() -> bool) -> Result<()> {
+    /// Waits until it is ready, or says why it is not. `ready` is given its process id, since what lies in the data
+    /// directory may still be from a run that was killed.
+    pub(crate) async fn until(&mut self, mut ready: impl FnMut(u32) -> bool) -> Result<()> {
         let began = Instant::now();
-        while !ready() {
+        loop {
             if let Some(status) = self.child.try_wait()? {
                 bail!(
                     "{} ended at its start ({status}); the end of its log:\n{}",
@@ -58,12 +66,19 @@ impl Server {
                     tail(&self.log)
                 );
             }
-            if began.elapsed() > PATIENCE {
+            if self.child.id().is_some_and(&mut ready) {
+                return Ok(());
+            }
+            if began.elapsed() > START {
                 bail!("{} does not become ready; the end of its log:\n{}", self.name, tail(&self.log));
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        Ok(())
+    }
+
+    /// Has it ended?
+    pub(crate) fn ended(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_some())
     }
 
     /// Ends it politely, and by force when it does not.
@@ -71,7 +86,7 @@ impl Server {
         if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).unwrap_or(0))) {
             let _ = kill_process(pid, self.end);
         }
-        if tokio::time::timeout(PATIENCE, self.child.wait()).await.is_err() {
+        if tokio::time::timeout(END, self.child.wait()).await.is_err() {
             let _ = self.child.kill().await;
         }
     }
@@ -93,15 +108,18 @@ pub(crate) async fn end_stale(pid: i32, mark: &Path, end: Signal) -> Result<()> 
     };
     let Some(process) = Pid::from_raw(pid).filter(|_| ours()) else { return Ok(()) };
     tracing::info!(pid, "ending a server that an earlier run left behind");
-    let _ = kill_process(process, end);
-    let began = Instant::now();
-    while ours() {
-        if began.elapsed() > PATIENCE {
-            bail!("process {pid} of an earlier run does not end; end it, then try again");
+    // One that is stopped or stuck does not hear the polite word.
+    for signal in [end, Signal::KILL] {
+        let _ = kill_process(process, signal);
+        let began = Instant::now();
+        while began.elapsed() < END {
+            if !ours() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    Ok(())
+    bail!("process {pid} of an earlier run does not end; end it, then try again")
 }
 
 /// Another user to run as.

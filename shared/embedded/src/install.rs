@@ -79,6 +79,18 @@ impl fmt::Display for Missing {
     }
 }
 
+impl Missing {
+    /// The stable code of this failure.
+    pub fn code(&self) -> &'static str {
+        "machine.program_missing"
+    }
+
+    /// Nothing changes until somebody installs it.
+    pub fn is_permanent(&self) -> bool {
+        true
+    }
+}
+
 /// Where a program is.
 ///
 /// # Errors

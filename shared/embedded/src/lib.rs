@@ -60,14 +60,25 @@ impl Embedded {
     pub async fn start(options: Options) -> Result<Self> {
         let dir = &options.data_dir;
         fs::create_dir_all(dir).with_context(|| format!("{} cannot be made", dir.display()))?;
+        // Servers and tools have working directories of their own.
+        let dir = &dir.canonicalize()?;
         let lock = lock(dir)?;
         let mut wanted = Vec::new();
         wanted.extend(options.nats.then_some(Program::NatsServer));
         wanted.extend(options.postgres.then_some(Program::Postgres));
         install::ensure(&wanted)?;
         let postgres = if options.postgres { Some(Postgres::start(dir, options.fsync).await?) } else { None };
-        let nats = if options.nats { Some(Nats::start(dir).await?) } else { None };
-        Ok(Self { nats, postgres, _lock: lock })
+        let mut started = Self { nats: None, postgres, _lock: lock };
+        if options.nats {
+            match Nats::start(dir).await {
+                Ok(nats) => started.nats = Some(nats),
+                Err(error) => {
+                    started.stop().await;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(started)
     }
 
     /// `nats://…`, with its password.

@@ -5,12 +5,13 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Signal, geteuid};
 use tokio::process::Command;
 
-use crate::child::{Server, User, end_stale};
+use crate::child::{Server, TRIES, User, end_stale};
 use crate::install::{Program, find};
 use crate::secret;
 
@@ -37,28 +38,22 @@ impl Postgres {
         if !data.join("PG_VERSION").exists() {
             init(bin, &dir, &data, user.as_ref()).await?;
         }
-        let port = secret::port(&dir)?;
-        let settings = [
-            format!("port={port}"),
-            "listen_addresses=127.0.0.1".to_owned(),
-            // Only over TCP, where a password is asked: a socket's path could also be too long.
-            "unix_socket_directories=".to_owned(),
-            "max_connections=200".to_owned(),
-            format!("fsync={0}", if fsync { "on" } else { "off" }),
-            format!("synchronous_commit={0}", if fsync { "on" } else { "off" }),
-            "log_min_messages=warning".to_owned(),
-        ];
-        let mut args: Vec<&OsStr> = vec!["-D".as_ref(), data.as_os_str()];
-        for setting in &settings {
-            args.extend(["-c".as_ref(), OsStr::new(setting)]);
+        let mut tries = 1;
+        loop {
+            let port = secret::port(&dir).await?;
+            let mut server = spawn(bin, &dir, &data, user.as_ref(), port, fsync)?;
+            match server.until(|pid| ready(&data, pid)).await {
+                Ok(()) => {
+                    create_database(bin, port, &password).await?;
+                    let url = format!("postgres://platen:{password}@127.0.0.1:{port}/{DATABASE}");
+                    return Ok(Self { server, url });
+                }
+                Err(error) if tries == TRIES || !server.ended() => return Err(error),
+                Err(error) => tracing::warn!("{error:#}"),
+            }
+            tries += 1;
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        let log = dir.join("log");
-        let mut server =
-            Server::start("PostgreSQL", &bin.join("postgres"), &args, user.as_ref(), log, Signal::INT)?;
-        // The eighth line of the pid file tells (src/include/utils/pidfile.h).
-        server.until(|| status(&data).get(7).is_some_and(|line| line.trim() == "ready")).await?;
-        create_database(bin, port, &password).await?;
-        Ok(Self { server, url: format!("postgres://platen:{password}@127.0.0.1:{port}/{DATABASE}") })
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -68,6 +63,33 @@ impl Postgres {
     pub(crate) async fn stop(self) {
         self.server.stop().await;
     }
+}
+
+fn spawn(bin: &Path, dir: &Path, data: &Path, user: Option<&User>, port: u16, fsync: bool) -> Result<Server> {
+    let durable = if fsync { "on" } else { "off" };
+    let settings = [
+        format!("port={port}"),
+        "listen_addresses=127.0.0.1".to_owned(),
+        // Only over TCP, where a password is asked: a socket's path could also be too long.
+        "unix_socket_directories=".to_owned(),
+        "max_connections=200".to_owned(),
+        format!("fsync={durable}"),
+        format!("synchronous_commit={durable}"),
+        "log_min_messages=warning".to_owned(),
+    ];
+    let mut args: Vec<&OsStr> = vec!["-D".as_ref(), data.as_os_str()];
+    for setting in &settings {
+        args.extend(["-c".as_ref(), OsStr::new(setting)]);
+    }
+    Server::start("PostgreSQL", &bin.join("postgres"), &args, user, dir.join("log"), Signal::INT)
+}
+
+/// The first line of the pid file tells whose it is, the eighth how far it is (src/include/utils/pidfile.h). After a
+/// power cut, a file that says `ready` is still there from a server that is not.
+fn ready(data: &Path, pid: u32) -> bool {
+    let lines = status(data);
+    let line = |at: usize| lines.get(at).map(|line| line.trim()).unwrap_or_default();
+    line(0) == pid.to_string() && line(7) == "ready"
 }
 
 fn status(data: &Path) -> Vec<String> {

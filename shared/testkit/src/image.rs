@@ -127,6 +127,24 @@ impl Layer {
         self.add(path, EntryType::Fifo, 0o644, b"", "", &[])
     }
 
+    /// A character device.
+    #[must_use]
+    pub fn device(mut self, path: &str, major: u32, minor: u32) -> Self {
+        let mut header = Header::new_ustar();
+        header.set_entry_type(EntryType::Char);
+        header.set_mode(0o600);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(TIME);
+        header.set_size(0);
+        header.set_device_major(major).expect("a ustar header has devices");
+        header.set_device_minor(minor).expect("a ustar header has devices");
+        header.set_path(path).expect("a short path");
+        header.set_cksum();
+        self.tar.extend_from_slice(header.as_bytes());
+        self
+    }
+
     /// Deletes a path of the layers below.
     #[must_use]
     pub fn whiteout(self, path: &str) -> Self {
@@ -249,10 +267,19 @@ impl Image {
             json!({ "schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers }).to_string();
         let mut manifest = put(&mut files, kind, manifest.as_bytes());
         manifest["annotations"] = json!({ "org.opencontainers.image.ref.name": "latest" });
-        let index = json!({ "schemaVersion": 2, "manifests": [manifest] }).to_string();
-        files.insert("index.json".to_owned(), index.into_bytes());
-        files.insert("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec());
+        finish(&mut files, &[manifest]);
         files
+    }
+
+    /// The manifest's descriptor, with its platform, and the files it needs.
+    fn described(&self) -> (Value, BTreeMap<String, Vec<u8>>) {
+        let mut files = self.layout();
+        let index = files.remove("index.json").expect("a layout has an index");
+        let mut index: Value = serde_json::from_slice(&index).expect("our own JSON");
+        let mut manifest = index["manifests"][0].take();
+        manifest["platform"] = json!({ "os": self.platform.0, "architecture": self.platform.1 });
+        manifest.as_object_mut().expect("a descriptor").remove("annotations");
+        (manifest, files)
     }
 
     /// The image's files as `docker save` writes them, by name.
@@ -282,6 +309,30 @@ impl Image {
         })
         .to_string()
     }
+}
+
+/// One OCI image layout with an image index of several platforms, named `latest`.
+pub fn multi_platform(images: &[Image]) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut manifests = Vec::new();
+    for image in images {
+        let (manifest, needs) = image.described();
+        manifests.push(manifest);
+        files.extend(needs);
+    }
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let index = json!({ "schemaVersion": 2, "mediaType": kind, "manifests": manifests }).to_string();
+    let mut index = put(&mut files, kind, index.as_bytes());
+    index["annotations"] = json!({ "org.opencontainers.image.ref.name": "latest" });
+    finish(&mut files, &[index]);
+    files
+}
+
+/// What makes files an OCI image layout.
+fn finish(files: &mut BTreeMap<String, Vec<u8>>, manifests: &[Value]) {
+    let index = json!({ "schemaVersion": 2, "manifests": manifests }).to_string();
+    files.insert("index.json".to_owned(), index.into_bytes());
+    files.insert("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec());
 }
 
 /// `sha256:<hex>` of bytes.

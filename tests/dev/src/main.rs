@@ -18,12 +18,12 @@ fn main() -> ExitCode {
     let rest: Vec<String> = args.collect();
     let done = match verb.as_str() {
         "verify" => verify(&rest),
-        "sqlx" => sqlx::run(rest.iter().any(|arg| arg == "--check")),
-        "arrows" => arrows::check(),
+        "sqlx" => sqlx::run(rest.iter().any(|arg| arg == "--check")).map(|()| ExitCode::SUCCESS),
+        "arrows" => arrows::check().map(|()| ExitCode::SUCCESS),
         _ => Err(anyhow::anyhow!(USAGE)),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("dev: {error:#}");
             ExitCode::FAILURE
@@ -44,21 +44,40 @@ const PROGRAMS: [Program; 9] = [
     Program::Busybox,
 ];
 
-/// Builds every program, then runs every test. The runner prints the last line.
-fn verify(rest: &[String]) -> Result<()> {
+/// Builds every program, then runs every test. The runner prints the last line, and its exit code is ours.
+fn verify(rest: &[String]) -> Result<ExitCode> {
     install::ensure(&PROGRAMS)?;
     arrows::check()?;
     let root = root()?;
     ok(cargo(&root).args(["build", "--workspace", "--bins"]))?;
     let nextest =
         cargo(&root).args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let mut tests = cargo(&root);
+    let mut tests = tied(&cargo(&root));
     if nextest.is_ok_and(|status| status.success()) {
         tests.args(["nextest", "run", "--workspace"]);
     } else {
         tests.args(["test", "--workspace"]);
     }
-    ok(tests.args(rest))
+    let status = tests.args(rest).status().context("the tests cannot be run")?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// The same command, ended by the kernel when we end, however we do: a run that is given up leaves no test, and so no
+/// server of a test, behind.
+fn tied(command: &Command) -> Command {
+    let mut tied = Command::new("setpriv");
+    tied.args(["--pdeathsig", "TERM", "--"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => tied.env(name, value),
+            None => tied.env_remove(name),
+        };
+    }
+    if let Some(dir) = command.get_current_dir() {
+        tied.current_dir(dir);
+    }
+    tied
 }
 
 /// The workspace.
