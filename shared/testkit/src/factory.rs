@@ -77,23 +77,30 @@ pub struct Factory {
     process: Option<Process>,
     dir: TempDir,
     only: Option<String>,
+    settings: HashMap<String, String>,
     env: HashMap<String, String>,
 }
 
 impl Factory {
     /// Starts one with every service and private servers.
     pub fn start() -> Self {
-        Self::with(None)
+        Self::with(None, &[])
     }
 
     /// Starts one with only these services in its process.
     pub fn only(services: &str) -> Self {
-        Self::with(Some(services.to_owned()))
+        Self::with(Some(services.to_owned()), &[])
     }
 
-    fn with(only: Option<String>) -> Self {
+    /// Starts one with further settings, as environment variables.
+    pub fn configured(settings: &[(&str, &str)]) -> Self {
+        Self::with(None, settings)
+    }
+
+    fn with(only: Option<String>, settings: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut factory = Self { process: None, dir, only, env: HashMap::new() };
+        let settings = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let mut factory = Self { process: None, dir, only, settings, env: HashMap::new() };
         factory.up();
         factory
     }
@@ -103,6 +110,7 @@ impl Factory {
         let mut command = Command::new(bin("platen"));
         command.args(["up", "--listen", "127.0.0.1:0", "--data-dir"]).arg(self.dir.path());
         command.env_remove("NATS_URL").env_remove("DATABASE_URL").env("PLATEN_RECLAIM_GRACE", "0");
+        command.envs(&self.settings);
         if let Some(only) = &self.only {
             command.args(["--only", only]);
         }
@@ -135,6 +143,14 @@ impl Factory {
         if let Some(mut process) = self.process.take() {
             process.kill();
         }
+    }
+
+    /// The most memory its process has held so far, in bytes; the private servers are processes of their own.
+    pub fn peak_memory(&self) -> u64 {
+        let id = self.process.as_ref().expect("it runs").0.id();
+        let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
     }
 
     /// Its data directory.

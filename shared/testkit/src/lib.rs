@@ -12,6 +12,7 @@
 )]
 
 pub mod factory;
+pub mod flat;
 pub mod image;
 pub mod proxy;
 pub mod registry;
