@@ -7,4 +7,4 @@ mod writer;
 mod written;
 
 pub use writer::LayerWriter;
-pub use written::{ChunkUse, NewChunk, WrittenLayer, WrittenPack};
+pub use written::{ChunkUse, NewChunk, Written, WrittenLayer, WrittenPack};

@@ -12,7 +12,7 @@ mod upload;
 
 pub use chunk::{ChunkIndex, ChunkKey, ChunkSizes, Codec, Located};
 pub use error::Error;
-pub use layer::{ChunkUse, LayerWriter, NewChunk, WrittenLayer, WrittenPack};
+pub use layer::{ChunkUse, LayerWriter, NewChunk, Written, WrittenLayer, WrittenPack};
 pub use pack::{PackEntry, PackId};
 pub use read::RunReader;
 pub use recipe::{Run, merge_runs};

@@ -20,14 +20,16 @@ pub(crate) enum Slot {
     Known(Answer),
     /// The new chunk of this position once more.
     Again(usize),
+    /// The blob ends here, and another may begin.
+    End,
     /// That was all: publish. A channel that closes without this was abandoned.
     Finish,
 }
 
-/// The blob as it came out.
+/// The blobs as they came out.
 pub(crate) struct Collected {
-    pub(crate) digest: [u8; 32],
-    pub(crate) size: u64,
+    /// Digest and size of each.
+    pub(crate) blobs: Vec<([u8; 32], u64)>,
     /// Offset and compressed length of each new chunk.
     pub(crate) places: Vec<(u64, u32)>,
     pub(crate) pack: Option<WrittenPack>,
@@ -35,7 +37,8 @@ pub(crate) struct Collected {
 
 /// Runs until the end or the first failure; an unfinished pack is removed on the way out.
 pub(crate) fn collect(disk: &Disk, id: PackId, slots: &Receiver<Slot>) -> Result<Collected, Error> {
-    let mut blob = Blob { hash: Sha256::new(), size: 0 };
+    let mut blob = Blob::default();
+    let mut blobs = Vec::new();
     let mut places = Vec::new();
     let mut pack: Option<PackFile> = None;
     let mut again = Vec::new();
@@ -59,6 +62,10 @@ pub(crate) fn collect(disk: &Disk, id: PackId, slots: &Receiver<Slot>) -> Result
                 pack.read_exact_at(&mut again, *offset)?;
                 blob.add(&again);
             }
+            Slot::End => {
+                let Blob { hash, size } = std::mem::take(&mut blob);
+                blobs.push((hash.finalize().into(), size));
+            }
             Slot::Finish => break,
         }
     }
@@ -66,7 +73,7 @@ pub(crate) fn collect(disk: &Disk, id: PackId, slots: &Receiver<Slot>) -> Result
         Some(pack) => Some(WrittenPack { id, size: pack.publish()? }),
         None => None,
     };
-    Ok(Collected { digest: blob.hash.finalize().into(), size: blob.size, places, pack })
+    Ok(Collected { blobs, places, pack })
 }
 
 /// A thread that went away without an answer means that its store is closing.
@@ -78,6 +85,7 @@ fn length(bytes: usize) -> Result<u32, Error> {
     u32::try_from(bytes).map_err(|_| Error::Setting("a chunk of more than 4 GiB".into()))
 }
 
+#[derive(Default)]
 struct Blob {
     hash: Sha256,
     size: u64,

@@ -32,7 +32,7 @@ pub(crate) struct Pipeline {
     pub(crate) budget: Budget,
     seen: HashMap<ChunkKey, Place>,
     pending: Vec<Pending>,
-    pub(crate) uses: Vec<ChunkUse>,
+    uses: Vec<ChunkUse>,
     /// Key and plain length of each new chunk.
     pub(crate) new: Vec<(ChunkKey, u32)>,
     slots: Option<mpsc::Sender<Slot>>,
@@ -198,9 +198,15 @@ impl Pipeline {
         }
     }
 
-    /// Sends what is pending, waits for the collector.
-    pub(crate) fn finish(&mut self) -> Result<Collected, Error> {
+    /// Sends what is pending and ends the blob; its recipe.
+    pub(crate) fn end_blob(&mut self) -> Result<Vec<ChunkUse>, Error> {
         self.flush()?;
+        self.send(Slot::End)?;
+        Ok(mem::take(&mut self.uses))
+    }
+
+    /// Waits for the collector. Every blob was ended before.
+    pub(crate) fn finish(&mut self) -> Result<Collected, Error> {
         self.send(Slot::Finish)?;
         self.join()
     }

@@ -1,8 +1,9 @@
 //! Cutting a tar into chunks so that equal parts of different images give equal chunks.
 
+use super::written::ChunkUse;
 use super::{
     pipeline::Pipeline,
-    written::{NewChunk, WrittenLayer},
+    written::{NewChunk, Written, WrittenLayer},
 };
 use crate::{
     Store,
@@ -18,7 +19,7 @@ use std::{
     sync::Arc,
 };
 
-/// Writes one layer, from a blocking thread.
+/// Writes the layers of one import into one pack, one after the other, from a blocking thread.
 ///
 /// Headers and small files are gathered into batches that end by content; a large file is cut by content into
 /// chunks of its own. So a file added or changed touches the chunks around it and none after. Memory stays within
@@ -34,6 +35,8 @@ pub struct LayerWriter {
     entry: u64,
     diff: Sha256,
     plain_size: u64,
+    /// The diff_id, plain size and recipe of each layer that has ended.
+    ended: Vec<([u8; 32], u64, Vec<ChunkUse>)>,
     fixed: usize,
     stopped: bool,
 }
@@ -62,6 +65,7 @@ impl LayerWriter {
             entry: 0,
             diff,
             plain_size: 0,
+            ended: Vec::new(),
             fixed,
             stopped: false,
         })
@@ -121,24 +125,44 @@ impl LayerWriter {
         })
     }
 
-    /// Writes the rest and waits until the pack is durable.
+    /// Ends the layer in hand; what follows is the next one, and shares its chunks with those before.
+    ///
+    /// # Errors
+    /// As `bytes`.
+    pub fn end_layer(&mut self) -> Result<(), Error> {
+        self.guard(|writer| {
+            writer.end_batch()?;
+            let uses = writer.pipeline.end_blob()?;
+            let diff_id = writer.diff.finalize_reset().into();
+            writer.ended.push((diff_id, mem::take(&mut writer.plain_size), uses));
+            writer.entry = 0;
+            Ok(())
+        })
+    }
+
+    /// Waits until the pack is durable. What was written since the last [`LayerWriter::end_layer`] is a layer too.
     ///
     /// # Errors
     /// As `bytes`. Nothing is left in the store then.
-    pub fn finish(mut self) -> Result<WrittenLayer, Error> {
-        let collected = self.guard(|writer| {
-            writer.end_batch()?;
-            writer.pipeline.finish()
-        })?;
+    pub fn finish(mut self) -> Result<Written, Error> {
+        if self.plain_size > 0 || self.ended.is_empty() {
+            self.end_layer()?;
+        }
+        let collected = self.guard(|writer| writer.pipeline.finish())?;
         let keys = mem::take(&mut self.pipeline.new);
         let new = keys.into_iter().zip(collected.places);
-        Ok(WrittenLayer {
-            diff_id: self.diff.finalize_reset().into(),
-            digest: collected.digest,
-            size: collected.size,
-            plain_size: self.plain_size,
+        let ended = mem::take(&mut self.ended).into_iter().zip(collected.blobs);
+        Ok(Written {
+            layers: ended
+                .map(|((diff_id, plain_size, chunks), (digest, size))| WrittenLayer {
+                    diff_id,
+                    digest,
+                    size,
+                    plain_size,
+                    chunks,
+                })
+                .collect(),
             codec: self.codec,
-            chunks: mem::take(&mut self.pipeline.uses),
             new: new
                 .map(|((key, plain), (offset, length))| NewChunk { key, offset, length, plain })
                 .collect(),

@@ -1,25 +1,17 @@
-//! What a finished layer is, ready for the import's final transaction.
+//! What finished layers are, ready for the import's final transaction.
 
 use crate::{
     chunk::{ChunkKey, Codec},
     pack::PackId,
 };
 
-/// A layer whose bytes are all durable.
+/// The layers of one import, whose bytes are all durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WrittenLayer {
-    /// SHA-256 of the plain tar: the layer's identity on any machine.
-    pub diff_id: [u8; 32],
-    /// SHA-256 of the blob, the concatenation of its chunks.
-    pub digest: [u8; 32],
-    /// Bytes of the blob.
-    pub size: u64,
-    /// Bytes of the plain tar.
-    pub plain_size: u64,
+pub struct Written {
+    /// The layers, in the order they were written.
+    pub layers: Vec<WrittenLayer>,
     /// How the chunks are compressed.
     pub codec: Codec,
-    /// The recipe.
-    pub chunks: Vec<ChunkUse>,
     /// The chunks to add to the index, in pack order.
     pub new: Vec<NewChunk>,
     /// The pack they are in; `None` if there are none.
@@ -30,12 +22,27 @@ pub struct WrittenLayer {
     pub peak_bytes: usize,
 }
 
+/// One layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenLayer {
+    /// SHA-256 of the plain tar: the layer's identity on any machine.
+    pub diff_id: [u8; 32],
+    /// SHA-256 of the blob, the concatenation of its chunks.
+    pub digest: [u8; 32],
+    /// Bytes of the blob.
+    pub size: u64,
+    /// Bytes of the plain tar.
+    pub plain_size: u64,
+    /// The recipe.
+    pub chunks: Vec<ChunkUse>,
+}
+
 /// One place of a recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChunkUse {
     /// A chunk the index knew, by its id.
     Known(i64),
-    /// The chunk of this position in `WrittenLayer::new`; a content met twice is one of these twice.
+    /// The chunk of this position in `Written::new`; a content met twice is one of these twice.
     New(usize),
 }
 

@@ -1,10 +1,11 @@
 //! An index in memory, in the place of the database.
 
+use crate::tree::Layer;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
 };
-use store::{ChunkIndex, ChunkKey, ChunkUse, Located, Run, WrittenLayer, merge_runs};
+use store::{ChunkIndex, ChunkKey, ChunkUse, Located, Run, merge_runs};
 
 #[derive(Default)]
 pub struct Index(Mutex<HashMap<ChunkKey, Located>>);
@@ -15,7 +16,7 @@ impl Index {
     }
 
     /// What the import's final transaction does; returns the blob's runs.
-    pub fn commit(&self, layer: &WrittenLayer) -> Vec<Run> {
+    pub fn commit(&self, layer: &Layer) -> Vec<Run> {
         let mut rows = self.0.lock().unwrap();
         for new in &layer.new {
             let chunk = rows.len() as i64 + 1;

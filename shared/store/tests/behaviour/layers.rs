@@ -2,7 +2,7 @@
 
 use crate::{
     index::Index,
-    tree::{feed, noise, small_files, try_write, write},
+    tree::{feed, noise, only, small_files, try_write, write},
 };
 use std::io::Read;
 use store::{ChunkUse, Codec, PackId, Store};
@@ -33,12 +33,30 @@ pub async fn content_met_twice_is_stored_once(store: &Store) {
     assert!(layer.bytes_new < alone + 2_000, "{} for one, {} for two", alone, layer.bytes_new);
 }
 
+pub async fn layers_of_one_import_share_a_pack(store: &Store) {
+    let (first, second) =
+        (small_files(50), [small_files(50), vec![("more".into(), noise("more", 9_000))]].concat());
+    let mut writer = store.layer_writer(PackId::new(), Codec::default(), Index::new()).unwrap();
+    feed(&mut writer, &first).unwrap();
+    writer.end_layer().unwrap();
+    feed(&mut writer, &second).unwrap();
+    writer.end_layer().unwrap();
+    let both = writer.finish().unwrap();
+    assert_eq!(both.layers.len(), 2);
+    for (layer, tree) in both.layers.iter().zip([&first, &second]) {
+        let alone = try_write(store, &Index::new(), tree).unwrap();
+        assert_eq!((layer.digest, layer.diff_id, layer.size), (alone.digest, alone.diff_id, alone.size));
+        assert_eq!((layer.plain_size, layer.chunks.len()), (alone.plain_size, alone.chunks.len()));
+    }
+    assert!(both.bytes_new < both.layers[0].size + both.layers[1].size - 5_000, "{}", both.bytes_new);
+}
+
 pub async fn memory_stays_within_its_bound(store: &Store) {
     let size = 32 << 20;
     let mut writer = store.layer_writer(PackId::new(), Codec::Gzip { level: 6 }, Index::new()).unwrap();
     let key = blake3::Hasher::new().finalize_xof();
     writer.big(&mut key.take(size), size).unwrap();
-    let layer = writer.finish().unwrap();
+    let layer = only(writer.finish().unwrap());
     assert_eq!(layer.plain_size, size);
     assert!(layer.peak_bytes <= 2 << 20, "{}", layer.peak_bytes);
     assert!(layer.peak_bytes > 400_000, "the figure counts what is in flight: {}", layer.peak_bytes);
@@ -65,7 +83,7 @@ pub async fn a_pack_id_is_used_once(store: &Store) {
     let write = |seed: &str| {
         let mut writer = store.layer_writer(id, Codec::default(), Index::new())?;
         writer.bytes(&noise(seed, 1000))?;
-        writer.finish()
+        writer.finish().map(only)
     };
     let first = write("first").unwrap();
     assert_eq!(write("second").unwrap_err().code(), "store.io");

@@ -47,7 +47,7 @@ macro_rules! on_local {
 
 mod local_directory {
     on_local! {
-        layers: the_same_layer_again_writes_nothing, content_met_twice_is_stored_once, memory_stays_within_its_bound,
+        layers: the_same_layer_again_writes_nothing, content_met_twice_is_stored_once, layers_of_one_import_share_a_pack, memory_stays_within_its_bound,
             a_dropped_writer_leaves_nothing, an_empty_layer_has_no_pack, a_pack_id_is_used_once;
         sharing: a_file_added_changes_few_chunks, a_large_file_is_the_same_chunks_in_any_image,
             a_large_file_is_cut_as_if_read_at_once,

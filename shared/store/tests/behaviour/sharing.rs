@@ -2,14 +2,14 @@
 
 use crate::{
     index::Index,
-    tree::{Tree, noise, plain, small_files, text, write},
+    tree::{Layer, Tree, noise, only, plain, small_files, text, write},
 };
 use fastcdc::v2020::FastCDC;
 use std::collections::HashSet;
-use store::{Codec, PackId, Store, WrittenLayer};
+use store::{Codec, PackId, Store};
 
 /// Share of the blob's bytes that were in the store before.
-fn reused(layer: &WrittenLayer) -> f64 {
+fn reused(layer: &Layer) -> f64 {
     1.0 - layer.bytes_new as f64 / layer.size as f64
 }
 
@@ -56,7 +56,7 @@ pub async fn a_large_file_is_cut_as_if_read_at_once(store: &Store) {
     let file = noise("cuts", 2_000_001);
     let mut writer = store.layer_writer(PackId::new(), Codec::default(), Index::new()).unwrap();
     writer.big(&mut file.as_slice(), file.len() as u64).unwrap();
-    let layer = writer.finish().unwrap();
+    let layer = only(writer.finish().unwrap());
     let cuts = FastCDC::new(&file, 4 << 10, 16 << 10, 64 << 10).map(|chunk| chunk.length);
     assert_eq!(layer.new.iter().map(|new| new.plain as usize).collect::<Vec<_>>(), cuts.collect::<Vec<_>>());
 }

@@ -2,7 +2,7 @@
 
 use crate::index::Index;
 use std::{io::Cursor, sync::Arc};
-use store::{Codec, Error, LayerWriter, PackId, Run, Store, WrittenLayer};
+use store::{ChunkUse, Codec, Error, LayerWriter, NewChunk, PackId, Run, Store, Written, WrittenPack};
 
 pub type Tree = Vec<(String, Vec<u8>)>;
 
@@ -66,18 +66,50 @@ pub fn feed(writer: &mut LayerWriter, tree: &Tree) -> Result<(), Error> {
     Ok(())
 }
 
-pub fn write_as(store: &Store, index: &Arc<Index>, tree: &Tree, codec: Codec) -> Result<WrittenLayer, Error> {
-    let mut writer = store.layer_writer(PackId::new(), codec, index.clone())?;
-    feed(&mut writer, tree)?;
-    writer.finish()
+/// What was written when that was one layer.
+#[derive(Debug)]
+pub struct Layer {
+    pub diff_id: [u8; 32],
+    pub digest: [u8; 32],
+    pub size: u64,
+    pub plain_size: u64,
+    pub chunks: Vec<ChunkUse>,
+    pub new: Vec<NewChunk>,
+    pub pack: Option<WrittenPack>,
+    pub bytes_new: u64,
+    pub peak_bytes: usize,
 }
 
-pub fn try_write(store: &Store, index: &Arc<Index>, tree: &Tree) -> Result<WrittenLayer, Error> {
+/// The one layer that was written.
+pub fn only(written: Written) -> Layer {
+    let Written { mut layers, new, pack, bytes_new, peak_bytes, .. } = written;
+    assert_eq!(layers.len(), 1);
+    let layer = layers.remove(0);
+    Layer {
+        diff_id: layer.diff_id,
+        digest: layer.digest,
+        size: layer.size,
+        plain_size: layer.plain_size,
+        chunks: layer.chunks,
+        new,
+        pack,
+        bytes_new,
+        peak_bytes,
+    }
+}
+
+pub fn write_as(store: &Store, index: &Arc<Index>, tree: &Tree, codec: Codec) -> Result<Layer, Error> {
+    let mut writer = store.layer_writer(PackId::new(), codec, index.clone())?;
+    feed(&mut writer, tree)?;
+    writer.finish().map(only)
+}
+
+pub fn try_write(store: &Store, index: &Arc<Index>, tree: &Tree) -> Result<Layer, Error> {
     write_as(store, index, tree, Codec::default())
 }
 
 /// Writes and commits.
-pub fn write(store: &Store, index: &Arc<Index>, tree: &Tree) -> (WrittenLayer, Vec<Run>) {
+pub fn write(store: &Store, index: &Arc<Index>, tree: &Tree) -> (Layer, Vec<Run>) {
     let layer = try_write(store, index, tree).unwrap();
     let runs = index.commit(&layer);
     (layer, runs)
