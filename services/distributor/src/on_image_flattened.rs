@@ -11,7 +11,9 @@ use chassis::stage::Worker;
 use chassis::{Context, Halt, Job};
 use db::import::Claim;
 use db::store::served::ServedBlob;
+use flatten::Certificate;
 use model::Failure;
+use model::image::FlatPlatform;
 use model::log::Stage;
 use oci::limits::Limits;
 use sha2::{Digest, Sha256};
@@ -21,12 +23,6 @@ use tokio_util::sync::CancellationToken;
 /// Verifies stored images.
 pub(crate) struct Verify {
     pub(crate) store: Store,
-}
-
-/// What an image claims to be.
-struct Claimed {
-    diff_id: String,
-    certificate: String,
 }
 
 impl Worker for Verify {
@@ -39,26 +35,29 @@ impl Worker for Verify {
     async fn work(&self, cx: &Context, job: &Job) -> Result<(), Halt> {
         let image = &job.claim.image;
         let row = cx.db.image(&job.claim.hub, image.as_str()).await?.ok_or(Halt::LeaseLost)?;
-        let (Some(diff_id), Some(flat)) = (row.diff_id, row.flat) else {
-            return Err(wrong("the image has no figures").into());
-        };
-        let claimed = Claimed { diff_id, certificate: flat.figures.certificate };
-        let mut kinds = Vec::new();
-        for (kind, blob) in cx.db.served_by(image).await? {
-            match &blob.body {
-                Some(body) => check_document(&blob, body)?,
-                None => self.check_layer(cx, job, &blob, &claimed).await?,
+        let flat = row.flat.ok_or_else(|| wrong("the image has no figures"))?.figures;
+        let served = cx.db.served_by(image).await?;
+        let mut found = Vec::new();
+        for platform in &flat.platforms {
+            for (what, digest) in [("manifest", &platform.digest), ("layer", &platform.layer)] {
+                if !served.iter().any(|(kind, blob)| kind == what && blob.digest == *digest) {
+                    return Err(wrong(&format!("a {what} is missing")).into());
+                }
             }
-            kinds.push(kind);
+            let certificate = self.check_layer(cx, job, platform).await?;
+            found.push((platform.platform.as_str(), certificate));
         }
-        if !["manifest", "config", "layer"].iter().all(|kind| kinds.iter().any(|k| k == kind)) {
-            return Err(wrong("a part of the image is missing").into());
+        for (_, blob) in &served {
+            if let Some(body) = &blob.body {
+                check_document(blob, body)?;
+            }
         }
-        job.log
-            .say(format!("Verified: what is stored is what was made (certificate {}).", claimed.certificate));
+        let whole = Certificate::of_platforms(found.iter().map(|(p, c)| (*p, c.as_str()))).to_string();
+        same("certificate", &whole, &flat.certificate)?;
+        job.log.say(format!("Verified: what is stored is what was made (certificate {whole})."));
         job.log.say(format!("Live: {} of {}, one layer.", row.name, row.source.identifier));
         let end = job.log.flush().await;
-        cx.db.live(&job.claim, &claimed.certificate, end).await?;
+        cx.db.live(&job.claim, &whole, end).await?;
         // A staged archive has served its purpose; if this fails, the pruner's sweep finds it.
         let _ = self.store.delete_upload(UploadId::of(image.to_bytes())).await;
         Ok(())
@@ -66,26 +65,22 @@ impl Worker for Verify {
 }
 
 impl Verify {
-    async fn check_layer(
-        &self,
-        cx: &Context,
-        job: &Job,
-        blob: &ServedBlob,
-        claimed: &Claimed,
-    ) -> Result<(), Halt> {
-        if let Some(before) = cx.db.recipe_verified(&blob.digest).await? {
-            return same("certificate", &before, &claimed.certificate).map_err(Halt::from);
+    /// The certificate of a layer's stored bytes, which must be what the image claims.
+    async fn check_layer(&self, cx: &Context, job: &Job, claimed: &FlatPlatform) -> Result<String, Halt> {
+        if let Some(before) = cx.db.recipe_verified(&claimed.layer).await? {
+            same("certificate", &before, &claimed.certificate)?;
+            return Ok(before);
         }
-        let runs = crate::runs::of(cx.db.recipe(&blob.digest).await?).map_err(damaged)?;
+        let runs = crate::runs::of(cx.db.recipe(&claimed.layer).await?).map_err(damaged)?;
         let store = self.store.clone();
         let lost = job.lost.clone();
         let read = tokio::task::spawn_blocking(move || read_back(&store, &runs, lost));
         let read = read.await.map_err(|e| wrong(&e.to_string()))?.map_err(damaged)?;
-        same("blob digest", &read.digest, &blob.digest)?;
+        same("blob digest", &read.digest, &claimed.layer)?;
         same("diff_id", &read.diff_id, &claimed.diff_id)?;
         same("certificate", &read.certificate, &claimed.certificate)?;
-        cx.db.recipe_is_verified(&blob.digest, &read.certificate).await?;
-        Ok(())
+        cx.db.recipe_is_verified(&claimed.layer, &read.certificate).await?;
+        Ok(read.certificate)
     }
 }
 

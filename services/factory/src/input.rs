@@ -1,4 +1,4 @@
-//! What is imported, whatever it comes from: a config, and layers that can be read.
+//! What is imported, whatever it comes from: for each platform a config, and layers that can be read.
 
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use model::log::Progress;
 use model::pin::Pin;
 use oci::archive::{Archive, Caps};
 use oci::digest::Digest;
+use oci::manifest::{Platform, PlatformError, Platforms};
 use oci::reference::TagOrDigest;
 use oci::registry::Client;
 use oci::source::{Image, Layer};
@@ -23,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 /// What is imported.
 #[derive(Clone)]
 pub(crate) struct Input {
-    /// Config and layers.
-    pub image: Image,
+    /// Config and layers of each platform; never empty.
+    pub images: Vec<Image>,
     /// Where contents are spooled.
     pub scratch: PathBuf,
 }
@@ -49,9 +50,13 @@ impl Input {
         made.map_err(|e| {
             Failure::transient("factory.disk", format!("The factory's disk cannot be written to: {e}."))
         })?;
-        let image = match pin {
-            Pin::Registry { manifest, platform, .. } => {
-                from_registry(client, source, manifest, platform).await?
+        let images = match pin {
+            Pin::Registry { .. } => {
+                let mut images = Vec::new();
+                for (manifest, platform) in pin.manifests() {
+                    images.push(from_registry(client, source, manifest, platform).await?);
+                }
+                images
             }
             Pin::Upload { .. } => {
                 let path =
@@ -64,19 +69,20 @@ impl Input {
                 from_archive(path, source, scratch.clone()).await?
             }
         };
-        Ok(Self { image, scratch })
+        Ok(Self { images, scratch })
     }
 
     /// The compressed bytes of a layer. Blocks. `read` counts them as they come; a lost claim ends them.
     pub(crate) fn reader(
         &self,
+        image: &Image,
         place: usize,
         read: Arc<AtomicU64>,
         lost: CancellationToken,
         runtime: &Handle,
     ) -> impl Read + Send + 'static + use<> {
         // An error of opening comes out where the first byte would have: there it is told like any other.
-        let inner = self.image.open_layer(place, runtime);
+        let inner = image.open_layer(place, runtime);
         Counted { inner: inner.map_err(|error| Some(io::Error::other(error))), read, lost }
     }
 }
@@ -113,17 +119,22 @@ async fn from_registry(
         .ok_or_else(|| refuse("source.empty", "The source has no registry any more.".to_owned()))?;
     let manifest: Digest =
         manifest.parse().map_err(|_| refuse("digest.invalid", "The pinned digest is none.".into()))?;
-    let platform = registry::platform(Some(platform)).map_err(|e| refuse(e.code(), e.to_string()))?;
+    let platform: Platform = platform.parse().map_err(|e: PlatformError| refuse(e.code(), e.to_string()))?;
     let repository = client.repository(&target, registry::credentials(&source.origin));
-    let image = repository.image(&TagOrDigest::Digest(manifest), &platform).await.map_err(registry::halt)?;
-    Ok(image.into())
+    // The choice was made when it was pinned, by an index that may have known more than the config says.
+    let images = repository.images(&TagOrDigest::Digest(manifest), &Platforms::All).await;
+    let image = images.map_err(registry::halt)?.into_iter().next();
+    let mut image: Image =
+        image.ok_or_else(|| refuse("manifest.invalid", "The pinned manifest is none.".into()))?.into();
+    image.platform = platform;
+    Ok(image)
 }
 
-async fn from_archive(path: PathBuf, source: &OpenSource, scratch: PathBuf) -> Result<Image, Halt> {
-    let wanted = registry::platform(source.flat.platform.as_deref())
+async fn from_archive(path: PathBuf, source: &OpenSource, scratch: PathBuf) -> Result<Vec<Image>, Halt> {
+    let wanted = registry::platforms(source.flat.platform.as_deref())
         .map_err(|e| Failure::permanent(e.code(), e.to_string()))?;
     let opened = tokio::task::spawn_blocking(move || {
-        Archive::open(&path, &scratch, &Caps::default())?.select(&wanted, None)
+        Archive::open(&path, &scratch, &Caps::default())?.choose(&wanted, None)
     });
     let ended = |_| Failure::transient("internal.thread", "A thread of the factory ended.");
     opened.await.map_err(ended)?.map_err(|e| {
@@ -133,16 +144,23 @@ async fn from_archive(path: PathBuf, source: &OpenSource, scratch: PathBuf) -> R
     })
 }
 
-/// Tells how far the layers are, five times a second, until dropped.
-pub(crate) async fn tell_progress(job: &Job, layers: &[Layer], read: &[Arc<AtomicU64>]) {
+/// Tells how far the layers are, five times a second, until dropped. `before` of `all` layers of the import were read
+/// for other platforms.
+pub(crate) async fn tell_progress(
+    job: &Job,
+    layers: &[Layer],
+    read: &[Arc<AtomicU64>],
+    before: usize,
+    all: usize,
+) {
     let mut told = vec![u64::MAX; layers.len()];
     loop {
         for (place, ((layer, read), told)) in layers.iter().zip(read).zip(&mut told).enumerate() {
             let done = read.load(Ordering::Relaxed);
             if done != *told {
                 *told = done;
-                let (total, layers, digest) = (layer.size, layers.len(), name(layer).to_string());
-                job.log.progress(&Progress { layer: place, layers, digest, done, total }).await;
+                let (layer, total, digest) = (before + place, layer.size, name(layer).to_string());
+                job.log.progress(&Progress { layer, layers: all, digest, done, total }).await;
             }
         }
         tokio::time::sleep(Duration::from_millis(200)).await;

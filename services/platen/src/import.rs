@@ -36,7 +36,8 @@ pub(crate) struct Import {
     /// A name for the image; also a tag to pull it by, where it is a valid one.
     #[arg(long)]
     pub name: Option<String>,
-    /// The platform, `os/architecture[/variant]`; the factory's own when not given.
+    /// The platforms: `all`, or `os/architecture[/variant]`, several separated by commas; the factory's own when not
+    /// given.
     #[arg(long)]
     pub platform: Option<String>,
     /// Compression of the flat layer; gzip for clients that do not read zstd.

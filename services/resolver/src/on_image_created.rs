@@ -1,14 +1,18 @@
 //! `image.created` (and an import asked for later): ask the registry what the target is just now, and pin it.
 
+use std::collections::BTreeSet;
+
 use chassis::job::OpenSource;
 use chassis::stage::Worker;
 use chassis::{Context, Halt, Job, registry};
 use db::import::Claim;
 use model::Failure;
 use model::log::Stage;
-use model::pin::Pin;
+use model::pin::{Pin, PinnedPlatform};
+use oci::digest::Digest;
+use oci::manifest::{Platform, Platforms};
 use oci::reference::Target;
-use oci::registry::Client;
+use oci::registry::{Client, RegistryImage};
 
 /// Pins targets.
 pub(crate) struct Pinner {
@@ -55,20 +59,42 @@ fn nothing() -> Failure {
 
 impl Pinner {
     async fn pin(&self, job: &Job, source: &OpenSource, target: &Target) -> Result<Pin, Halt> {
-        let wanted = registry::platform(source.flat.platform.as_deref())
+        let wanted = registry::platforms(source.flat.platform.as_deref())
             .map_err(|e| Failure::permanent(e.code(), e.to_string()))?;
         job.log.say(format!("Asking for {target}."));
         let repository = self.client.repository(target, registry::credentials(&source.origin));
-        let image = repository.image(target.wanted(), &wanted).await.map_err(registry::halt)?;
-        for skipped in &image.skipped {
+        let images = repository.images(target.wanted(), &wanted).await.map_err(registry::halt)?;
+        let Some((first, more)) = images.split_first() else { return Err(nothing().into()) };
+        let skipped: BTreeSet<String> =
+            images.iter().flat_map(|i| &i.skipped).map(Digest::to_string).collect();
+        for skipped in skipped {
             job.log.say(format!("Passed over {skipped}, which only tells about images."));
         }
-        job.log.say(format!("Pinned to {} for {wanted}.", image.resolved));
+        let named: Vec<String> = images.iter().map(|image| runs_on(image, &wanted)).collect();
+        job.log.say(format!("Pinned to {} for {}.", first.resolved, named.join(", ")));
         Ok(Pin::Registry {
             target: target.to_string(),
-            digest: image.resolved.to_string(),
-            manifest: image.manifest.digest.to_string(),
-            platform: wanted.to_string(),
+            digest: first.resolved.to_string(),
+            manifest: first.manifest.digest.to_string(),
+            platform: runs_on(first, &wanted),
+            more: more
+                .iter()
+                .map(|image| PinnedPlatform {
+                    manifest: image.manifest.digest.to_string(),
+                    platform: runs_on(image, &wanted),
+                })
+                .collect(),
         })
+    }
+}
+
+/// What an image runs on; where nothing says so, what was asked for.
+fn runs_on(image: &RegistryImage, wanted: &Platforms) -> String {
+    match wanted {
+        Platforms::These(these) if image.platform.is_unknown() => {
+            these.first().map_or_else(|| Platform::host().to_string(), Platform::to_string)
+        }
+        _ if image.platform.is_unknown() => Platform::host().to_string(),
+        _ => image.platform.to_string(),
     }
 }

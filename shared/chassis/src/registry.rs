@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use model::Failure;
 use model::source::Origin;
-use oci::manifest::{Platform, PlatformError};
+use oci::manifest::{Platform, PlatformError, Platforms};
 use oci::reference::{ReferenceError, Target};
 use oci::registry::{Client, Credentials, NetworkPolicy, Patience, RegistryError};
 
@@ -49,12 +49,12 @@ pub fn target(origin: &Origin, target: &str) -> Result<Option<Target>, Reference
     }
 }
 
-/// The platform that was asked for, or this machine's.
+/// The platforms that were asked for, or this machine's.
 ///
 /// # Errors
-/// When it is none.
-pub fn platform(wanted: Option<&str>) -> Result<Platform, PlatformError> {
-    wanted.map_or_else(|| Ok(Platform::host()), str::parse)
+/// When one is none.
+pub fn platforms(wanted: Option<&str>) -> Result<Platforms, PlatformError> {
+    wanted.map_or_else(|| Ok(Platforms::These(vec![Platform::host()])), str::parse)
 }
 
 /// The credentials of an origin whose secrets are opened.

@@ -35,7 +35,7 @@ macro_rules! images {
             r#"select i.id, i.hub_id, i.name, i.size, i.source_id, s.identifier as source_identifier,
                 s.origin ->> 'type' as "source_kind!", i.overrides as "overrides: Json<Override>", i.config, i.state,
                 i.state_since, i.requested_at, i.last_requested_at, i.retry_at, i.error as "error: Json<api::StateError>",
-                i.manifest_digest, i.diff_id, i.platform, i.pin, i.flat as "flat: Json<FlatFigures>", i.verified,
+                i.manifest_digest, i.diff_id, i.platform, i.platforms, i.pin, i.flat as "flat: Json<FlatFigures>", i.verified,
                 i.warnings as "warnings: Json<Vec<String>>", i.tries, i.last_used, i.creator, i.created_at, i.live_at,
                 i.deleted_at
             from image i join image_source s on s.id = i.source_id "# + $tail,

@@ -9,4 +9,4 @@ pub mod reclaim;
 pub mod served;
 
 pub use chunk::{FoundChunk, NewChunk};
-pub use recipe::{ChunkUse, NewRecipe, Placed};
+pub use recipe::{ChunkUse, KnownFlat, NewRecipe, Placed, RecipeUse};

@@ -25,6 +25,24 @@ impl fmt::Display for Certificate {
     }
 }
 
+impl Certificate {
+    /// The certificate of an image for several platforms: of each platform's name and certificate, in the order of the
+    /// names. That of one platform alone is its own.
+    pub fn of_platforms<'a>(platforms: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut platforms: Vec<_> = platforms.into_iter().collect();
+        if let [(_, only)] = platforms.as_slice() {
+            return Self((*only).to_owned());
+        }
+        platforms.sort_unstable();
+        let mut out = Writer::default();
+        for (platform, certificate) in platforms {
+            out.bytes(platform.as_bytes());
+            out.bytes(certificate.as_bytes());
+        }
+        out.finish()
+    }
+}
+
 enum Record<'a> {
     File { digest: [u8; 32], size: u64 },
     Kind(&'a Kind),

@@ -73,17 +73,12 @@ pub fn flat_manifest(of: &FlatManifest<'_>) -> Result<Vec<u8>, ConfigError> {
     let digest = |text: &str| text.parse::<Digest>().map_err(|e| ConfigError::Manifest(e.into()));
     let config = Descriptor::new(MediaType::Other(OCI_CONFIG.to_owned()), of.config.1, digest(of.config.0)?);
     let layer = Descriptor::new(MediaType::Other(of.media_type.to_owned()), of.layer.1, digest(of.layer.0)?);
-    let mut annotations =
-        HashMap::from([("dev.platen.source.digest".to_owned(), of.source_digest.to_owned())]);
-    if let Some(reference) = of.source_reference {
-        annotations.insert("dev.platen.source.reference".to_owned(), reference.to_owned());
-    }
     let manifest = ImageManifestBuilder::default()
         .schema_version(2u32)
         .media_type(MediaType::Other(OCI_MANIFEST.to_owned()))
         .config(config)
         .layers(vec![layer])
-        .annotations(annotations)
+        .annotations(annotations(of.source_reference, of.source_digest))
         .build()
         .map_err(|e| ConfigError::Manifest(e.into()))?;
     // Through a value: a map's order would differ from run to run.
@@ -91,7 +86,15 @@ pub fn flat_manifest(of: &FlatManifest<'_>) -> Result<Vec<u8>, ConfigError> {
     serde_json::to_vec(&sorted(value)).map_err(|e| ConfigError::Manifest(e.into()))
 }
 
-fn sorted(value: Value) -> Value {
+/// Where a flat document comes from.
+pub(crate) fn annotations(reference: Option<&str>, digest: &str) -> HashMap<String, String> {
+    let digest = ("dev.platen.source.digest".to_owned(), digest.to_owned());
+    let reference = reference.map(|r| ("dev.platen.source.reference".to_owned(), r.to_owned()));
+    std::iter::once(digest).chain(reference).collect()
+}
+
+/// The same value with its keys in order.
+pub(crate) fn sorted(value: Value) -> Value {
     match value {
         Value::Object(object) => {
             let mut entries: Vec<_> = object.into_iter().map(|(key, value)| (key, sorted(value))).collect();

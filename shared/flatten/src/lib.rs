@@ -16,6 +16,7 @@ mod certificate;
 mod config;
 mod contents;
 mod emit;
+mod flat_index;
 mod index;
 mod tree;
 mod write;
@@ -24,6 +25,11 @@ pub use certificate::{Certificate, certify};
 pub use config::{ConfigError, FlatManifest, flat_config, flat_manifest};
 pub use contents::Contents;
 pub use emit::{Flat, emit};
+pub use flat_index::{IndexEntry, flat_index};
 pub use index::{Content, Item, LayerIndex, What, read_layer};
 pub use tree::{Tree, TreeError};
 pub use write::{BIG, Sink};
+
+/// The version of the rules above. Whoever changes what comes out for any input counts it up, so that what was flattened
+/// by the old rules is not taken for what the new ones give.
+pub const RULES: i32 = 1;

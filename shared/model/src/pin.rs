@@ -12,10 +12,13 @@ pub enum Pin {
         target: String,
         /// Digest of what the target pointed to (an index or a manifest).
         digest: String,
-        /// Digest of the one platform's manifest.
+        /// Digest of the first platform's manifest.
         manifest: String,
         /// That platform, `os/architecture[/variant]`.
         platform: String,
+        /// The further platforms of an image for several.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        more: Vec<PinnedPlatform>,
     },
     /// An uploaded archive, staged in the store under the image's id.
     Upload {
@@ -26,11 +29,31 @@ pub enum Pin {
     },
 }
 
+/// One platform of a pinned image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedPlatform {
+    /// Digest of its manifest.
+    pub manifest: String,
+    /// The platform, `os/architecture[/variant]`.
+    pub platform: String,
+}
+
 impl Pin {
     /// The digest recorded as the image's `source_digest`.
     pub fn digest(&self) -> &str {
         match self {
             Self::Registry { digest, .. } | Self::Upload { digest, .. } => digest,
+        }
+    }
+
+    /// Manifest digest and platform of each image that was pinned in a registry.
+    pub fn manifests(&self) -> Vec<(&str, &str)> {
+        match self {
+            Self::Registry { manifest, platform, more, .. } => {
+                let more = more.iter().map(|one| (one.manifest.as_str(), one.platform.as_str()));
+                std::iter::once((manifest.as_str(), platform.as_str())).chain(more).collect()
+            }
+            Self::Upload { .. } => Vec::new(),
         }
     }
 }

@@ -190,7 +190,8 @@ pub struct FlatOptions {
     /// Compression of the flat layer.
     #[serde(default)]
     pub codec: CodecName,
-    /// The platform wanted, as `os/architecture[/variant]`; the factory's own when absent.
+    /// The platforms wanted: `all`, or `os/architecture[/variant]`, several separated by commas; the factory's own when
+    /// absent. Several give one flat index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
 }

@@ -25,7 +25,7 @@ use shelf::Shelf;
 use tar_index::TarIndex;
 
 use crate::digest::Digest;
-use crate::manifest::Platform;
+use crate::manifest::{Platform, Platforms};
 use crate::source::Image;
 
 /// Bounds on what an archive may cost.
@@ -104,6 +104,29 @@ impl Archive {
             Form::Layout(layout) => layout.images(),
             Form::Docker(saved) => saved.images(),
         }
+    }
+
+    /// The images for several platforms, in the order they are asked for, or for all in that of the archive. One that
+    /// serves two platforms is there once.
+    ///
+    /// # Errors
+    /// As [`Archive::select`].
+    pub fn choose(&self, platforms: &Platforms, name: Option<&str>) -> Result<Vec<Image>, ArchiveError> {
+        let platforms = match (platforms, &self.form) {
+            (Platforms::These(platforms), _) => platforms.clone(),
+            (Platforms::All, Form::Layout(layout)) => return layout.all(&self.shelf, name),
+            (Platforms::All, Form::Docker(saved)) => saved.platforms(),
+        };
+        // Where nothing says what it runs on, any platform finds it.
+        let platforms = if platforms.is_empty() { vec![Platform::host()] } else { platforms };
+        let mut found: Vec<Image> = Vec::new();
+        for platform in &platforms {
+            let image = self.select(platform, name)?;
+            if !found.iter().any(|known| known.source_digest == image.source_digest) {
+                found.push(image);
+            }
+        }
+        Ok(found)
     }
 
     /// The image for a platform, and of a name where the archive has several.

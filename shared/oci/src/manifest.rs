@@ -10,6 +10,7 @@ mod document;
 mod error;
 pub mod media_type;
 mod platform;
+mod platforms;
 mod strict;
 mod walk;
 
@@ -18,6 +19,7 @@ pub use descriptor::Descriptor;
 pub use document::{Document, ImageIndex, ImageManifest};
 pub use error::ManifestError;
 pub use platform::{Platform, PlatformError};
+pub use platforms::Platforms;
 pub(crate) use strict::check as check_json;
 pub(crate) use walk::{Step, Walk};
 

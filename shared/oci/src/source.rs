@@ -17,7 +17,7 @@ pub struct Image {
     pub resolved: Digest,
     /// The manifest of this platform's image. For `docker save`'s older form, which has none, the config.
     pub source_digest: Digest,
-    /// What it runs on; empty where its config does not say ([`Platform::is_unknown`]).
+    /// What it runs on; empty where neither index nor config says ([`Platform::is_unknown`]).
     pub platform: Platform,
     /// The config as it came, byte for byte.
     pub config: Bytes,
@@ -105,20 +105,13 @@ impl Image {
         resolved: Digest,
         source_digest: Digest,
         config: ImageConfig,
+        platform: Platform,
         layers: Vec<Layer>,
         skipped: Vec<Digest>,
         bytes: ArchiveLayers,
     ) -> Self {
         let bytes = LayerBytes::Archive(bytes);
-        Self {
-            resolved,
-            source_digest,
-            platform: config.platform,
-            config: config.raw,
-            layers,
-            skipped,
-            bytes,
-        }
+        Self { resolved, source_digest, platform, config: config.raw, layers, skipped, bytes }
     }
 }
 
@@ -128,7 +121,7 @@ impl From<RegistryImage> for Image {
         Self {
             resolved: image.resolved,
             source_digest: image.manifest.digest,
-            platform: image.config.platform,
+            platform: image.platform,
             config: image.config.raw,
             layers,
             skipped: image.skipped,

@@ -164,7 +164,7 @@ pub(crate) fn check_target(origin: &Origin, target: &str, field: &str) -> Result
 /// Are these options ones the factory knows?
 pub(crate) fn check_flat(flat: &FlatOptions, field: &str) -> Result<(), Refusal> {
     if let Some(platform) = &flat.platform {
-        registry::platform(Some(platform))
+        registry::platforms(Some(platform))
             .map_err(|e| Refusal::invalid(&format!("{field}.platform"), e.to_string()))?;
     }
     Ok(())

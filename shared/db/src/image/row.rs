@@ -21,6 +21,7 @@ pub(super) struct ImageRow {
     pub manifest_digest: Option<String>,
     pub diff_id: Option<String>,
     pub platform: Option<String>,
+    pub platforms: Vec<String>,
     pub pin: Option<Value>,
     pub flat: Option<Json<FlatFigures>>,
     pub verified: Option<String>,
@@ -58,7 +59,12 @@ impl From<ImageRow> for Image {
             },
             digest: row.manifest_digest,
             diff_id: row.diff_id,
-            platforms: row.platform.into_iter().collect(),
+            // Rows written before several were possible have one.
+            platforms: if row.platforms.is_empty() {
+                row.platform.into_iter().collect()
+            } else {
+                row.platforms
+            },
             source_digest: pin.map(|pin| pin.digest().to_owned()),
             flat: row.flat.map(|f| api::FlatInfo { figures: f.0, verified: row.verified }),
             warnings: row.warnings.0,

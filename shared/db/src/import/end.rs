@@ -113,7 +113,8 @@ impl Tx {
             api::StateError { code: why.code.clone(), message: why.message.clone(), time: Utc::now() };
         sqlx::query!(
             "update image set error = $3, requested_at = null, retry_at = null, lease_until = null, lease_owner = null,
-                flat = null, manifest_digest = null, diff_id = null, config = null, size = null, platform = null
+                flat = null, manifest_digest = null, diff_id = null, config = null, size = null, platform = null,
+                platforms = '{}'
              where id = $1 and attempt = $2",
             image.as_str(),
             attempt,

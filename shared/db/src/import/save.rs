@@ -1,12 +1,12 @@
-//! The factory's last transaction: chunks, recipe, documents, figures, state and event become true together.
+//! The factory's last transaction: chunks, recipes, documents, figures, state and event become true together.
 
 use model::event::ImageFlattened;
-use model::image::{FlatFigures, Served};
+use model::image::{FlatFigures, FlatPlatform, Served};
 use model::log::Stage;
 use sqlx::types::Json;
 
 use super::*;
-use crate::store::{NewChunk, NewRecipe};
+use crate::store::{NewChunk, RecipeUse};
 
 /// Everything an import stored.
 #[derive(Debug, Clone)]
@@ -15,22 +15,37 @@ pub struct Saved {
     pub pack: Option<(String, u64)>,
     /// Chunks in that pack.
     pub new_chunks: Vec<NewChunk>,
-    /// The flat layer.
-    pub recipe: NewRecipe,
-    /// Manifest and config: digest and body.
+    /// How they are compressed: `zstd-3`.
+    pub codec: String,
+    /// The version of the flattening rules.
+    pub rules: i32,
+    /// The flat layer of each platform; never empty.
+    pub flats: Vec<SavedFlat>,
+    /// Manifests, configs, an index: digest and body.
     pub documents: Vec<(String, Vec<u8>)>,
     /// What the image serves.
     pub served: Vec<Served>,
-    /// Figures.
+    /// Figures of the whole.
     pub figures: FlatFigures,
-    /// Warnings.
+    /// Warnings of the whole.
     pub warnings: Vec<String>,
-    /// `os/architecture[/variant]`.
-    pub platform: String,
-    /// Digest of the manifest.
+    /// Digest of the manifest, or of the index where there are several.
     pub manifest: String,
-    /// The config as served.
+    /// The config as served, of the first platform.
     pub config: serde_json::Value,
+}
+
+/// The flat layer of one platform.
+#[derive(Debug, Clone)]
+pub struct SavedFlat {
+    /// What was flattened, as it is known by: see [`Db::known_flat`].
+    pub source: String,
+    /// The layer.
+    pub recipe: RecipeUse,
+    /// Its figures.
+    pub figures: FlatPlatform,
+    /// What was odd about its source.
+    pub warnings: Vec<String>,
 }
 
 impl Db {
@@ -42,21 +57,24 @@ impl Db {
     pub async fn flattened(&self, claim: &Claim, saved: &Saved, end_seq: i64) -> Result<()> {
         let mut tx = self.begin().await?;
         tx.transition(&claim.image, claim.attempt, State::Saving, "factory").await?;
-        let used = tx.save_recipe(&claim.hub, saved).await?;
+        let used = tx.save_recipes(&claim.hub, saved).await?;
+        tx.remember_flats(&claim.hub, saved).await?;
         tx.save_documents(&claim.image, saved).await?;
+        let platforms: Vec<String> = saved.flats.iter().map(|flat| flat.figures.platform.clone()).collect();
+        let diff_id = saved.flats.first().map(|flat| flat.figures.diff_id.clone()).unwrap_or_default();
         let done = sqlx::query!(
-            "update image set flat = $3, warnings = $4, platform = $5, manifest_digest = $6, diff_id = $7, config = $8,
-                size = $9, lease_until = null, lease_owner = null, lapses = 0
+            "update image set flat = $3, warnings = $4, platforms = $5, manifest_digest = $6, diff_id = $7, config = $8,
+                size = $9, platform = ($5::text[])[1], lease_until = null, lease_owner = null, lapses = 0
              where id = $1 and attempt = $2 and requested_at is not null",
             claim.image.as_str(),
             claim.attempt,
             Json(&FlatFigures { bytes_new: used, ..saved.figures.clone() }) as _,
             Json(&saved.warnings) as _,
-            saved.platform,
+            &platforms,
             saved.manifest,
-            saved.recipe.diff_id,
+            diff_id,
             saved.config,
-            crate::bigint(saved.recipe.size)
+            crate::bigint(saved.figures.bytes_out)
         )
         .execute(tx.conn())
         .await?;
@@ -71,7 +89,7 @@ impl Db {
             image: claim.image.clone(),
             attempt: claim.attempt,
             digest: saved.manifest.clone(),
-            diff_id: saved.recipe.diff_id.clone(),
+            diff_id,
         };
         tx.tell(&claim.hub, Some(claim.image.as_str()), "factory", &event).await?;
         tx.log_ends(claim, Stage::Factory, end_seq).await?;
@@ -80,6 +98,28 @@ impl Db {
 }
 
 impl Tx {
+    /// What was flattened here needs no second flattening in this hub.
+    async fn remember_flats(&mut self, hub: &HubId, saved: &Saved) -> Result<()> {
+        for flat in &saved.flats {
+            sqlx::query!(
+                "insert into flattened (hub_id, source, codec, rules, recipe, figures, warnings)
+                 values ($1, $2, $3, $4, $5, $6, $7)
+                 on conflict (hub_id, source, codec, rules) do update
+                    set recipe = excluded.recipe, figures = excluded.figures, warnings = excluded.warnings",
+                hub.as_str(),
+                flat.source,
+                saved.codec,
+                saved.rules,
+                flat.recipe.digest(),
+                Json(&flat.figures) as _,
+                Json(&flat.warnings) as _
+            )
+            .execute(self.conn())
+            .await?;
+        }
+        Ok(())
+    }
+
     async fn save_documents(&mut self, image: &ImageId, saved: &Saved) -> Result<()> {
         for (digest, body) in &saved.documents {
             // The update locks a row that is there already, so that a reclaim cannot take it away under us.

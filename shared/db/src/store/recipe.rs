@@ -1,8 +1,10 @@
 //! Recipes: the chunks whose concatenation is exactly a blob.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use model::HubId;
+use model::image::FlatPlatform;
+use sqlx::types::Json;
 
 use super::NewChunk;
 use crate::import::save::Saved;
@@ -34,6 +36,36 @@ pub struct NewRecipe {
     pub chunks: Vec<ChunkUse>,
 }
 
+/// The recipe of a layer that is served.
+#[derive(Debug, Clone)]
+pub enum RecipeUse {
+    /// One just made.
+    New(NewRecipe),
+    /// One that was there, by its blob's digest.
+    Known(String),
+}
+
+impl RecipeUse {
+    /// Digest of the blob.
+    pub fn digest(&self) -> &str {
+        match self {
+            Self::New(recipe) => &recipe.digest,
+            Self::Known(digest) => digest,
+        }
+    }
+}
+
+/// What a hub has flattened before, and still serves.
+#[derive(Debug, Clone)]
+pub struct KnownFlat {
+    /// Digest of the flat layer's blob.
+    pub recipe: String,
+    /// Its figures then.
+    pub figures: FlatPlatform,
+    /// What was odd about its source.
+    pub warnings: Vec<String>,
+}
+
 /// A piece of a blob and where its bytes are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
@@ -46,6 +78,33 @@ pub struct Placed {
 }
 
 impl Db {
+    /// What came of flattening a source with this codec and these rules, if the hub has done so and an image of it still
+    /// serves the result.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn known_flat(
+        &self,
+        hub: &HubId,
+        source: &str,
+        codec: &str,
+        rules: i32,
+    ) -> Result<Option<KnownFlat>> {
+        let row = sqlx::query!(
+            r#"select f.recipe, f.figures as "figures: Json<FlatPlatform>", f.warnings as "warnings: Json<Vec<String>>"
+               from flattened f where f.hub_id = $1 and f.source = $2 and f.codec = $3 and f.rules = $4
+                 and exists (select 1 from image_served v join image i on i.id = v.image_id
+                     where v.digest = f.recipe and i.hub_id = $1 and i.state in ('saving', 'live'))"#,
+            hub.as_str(),
+            source,
+            codec,
+            rules
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|r| KnownFlat { recipe: r.recipe, figures: r.figures.0, warnings: r.warnings.0 }))
+    }
+
     /// The pieces of a layer blob in order; neighbours in one pack are one piece. Empty when there is no such recipe.
     ///
     /// # Errors
@@ -96,15 +155,36 @@ impl Db {
 }
 
 impl Tx {
-    /// Keeps pack, chunks and recipe, and counts their use by the hub. Returns the bytes that are new to the hub.
-    pub(crate) async fn save_recipe(&mut self, hub: &HubId, saved: &Saved) -> Result<u64> {
+    /// Keeps pack, chunks and recipes, and counts their use by the hub. Returns the bytes that are new to the hub.
+    pub(crate) async fn save_recipes(&mut self, hub: &HubId, saved: &Saved) -> Result<u64> {
         let mut new_ids = HashMap::new();
         if let Some((pack, size)) = &saved.pack {
             self.pack_is_live(pack, *size).await?;
-            new_ids = self.save_chunks(pack, &saved.recipe.codec, &saved.new_chunks).await?;
+            new_ids = self.save_chunks(pack, &saved.codec, &saved.new_chunks).await?;
         }
-        let mut chunks = Vec::with_capacity(saved.recipe.chunks.len());
-        for chunk in &saved.recipe.chunks {
+        // One order for everybody who locks recipes, so that nobody waits in a circle.
+        let mut recipes: Vec<&RecipeUse> = saved.flats.iter().map(|flat| &flat.recipe).collect();
+        recipes.sort_by_key(|recipe| recipe.digest());
+        let mut used = BTreeSet::new();
+        for recipe in recipes {
+            used.extend(match recipe {
+                RecipeUse::New(recipe) => self.save_recipe(recipe, saved, &new_ids).await?,
+                RecipeUse::Known(digest) => self.hold_recipe(digest).await?,
+            });
+        }
+        let used: Vec<i64> = used.into_iter().collect();
+        self.lock_packs(&used).await?;
+        self.use_chunks(hub, &used).await
+    }
+
+    async fn save_recipe(
+        &mut self,
+        recipe: &NewRecipe,
+        saved: &Saved,
+        new_ids: &HashMap<[u8; 32], i64>,
+    ) -> Result<Vec<i64>> {
+        let mut chunks = Vec::with_capacity(recipe.chunks.len());
+        for chunk in &recipe.chunks {
             chunks.push(match chunk {
                 ChunkUse::Known(id) => *id,
                 ChunkUse::New(place) => {
@@ -114,7 +194,6 @@ impl Tx {
                 }
             });
         }
-        let recipe = &saved.recipe;
         // The update locks a recipe that is there already: it and its chunks are the ones to use.
         let chunks = sqlx::query_scalar!(
             "insert into recipe (digest, diff_id, codec, size, plain, chunks) values ($1, $2, $3, $4, $5, $6)
@@ -128,8 +207,16 @@ impl Tx {
         )
         .fetch_one(self.conn())
         .await?;
-        self.lock_packs(&chunks).await?;
-        self.use_chunks(hub, &chunks).await
+        Ok(chunks)
+    }
+
+    /// Locks a recipe that is there, until we serve it too.
+    async fn hold_recipe(&mut self, digest: &str) -> Result<Vec<i64>> {
+        let chunks = sqlx::query_scalar!("select chunks from recipe where digest = $1 for share", digest)
+            .fetch_optional(self.conn())
+            .await?;
+        let gone = "the flat layer of an earlier import has just been reclaimed; trying again";
+        chunks.ok_or_else(|| DbError::Conflict(gone.to_owned()))
     }
 
     async fn pack_is_live(&mut self, pack: &str, size: u64) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Letting bytes go: first the use, then the rows, then the objects.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::{HubId, ImageId};
@@ -27,9 +28,9 @@ impl Tx {
         )
         .fetch_all(self.conn())
         .await?;
-        for chunks in chunks {
-            self.unuse_chunks(hub, &chunks).await?;
-        }
+        // A chunk that two of an image's layers have was counted once.
+        let chunks: BTreeSet<i64> = chunks.into_iter().flatten().collect();
+        self.unuse_chunks(hub, &chunks.into_iter().collect::<Vec<_>>()).await?;
         sqlx::query!("delete from image_served where image_id = $1", image.as_str())
             .execute(self.conn())
             .await?;

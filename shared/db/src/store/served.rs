@@ -31,7 +31,7 @@ pub struct ServedBlob {
 }
 
 impl Db {
-    /// The manifest a reference of a source points to: a digest, an image's id, `latest` (the newest live one), or a
+    /// The manifest or index a reference of a source points to: a digest, an image's id, `latest` (the newest live one), or a
     /// name (the newest live one of that name).
     ///
     /// # Errors
@@ -45,10 +45,10 @@ impl Db {
         let row = sqlx::query!(
             r#"select i.id, v.digest, v.media_type, d.body
                from image i join image_source s on s.id = i.source_id
-               join image_served v on v.image_id = i.id and v.kind = 'manifest'
+               join image_served v on v.image_id = i.id and v.kind in ('index', 'manifest')
                join document d on d.digest = v.digest
                where s.hub_id = $1 and s.identifier = $2 and s.deleted_at is null and i.state = 'live'
-                 and (v.digest = $3 or i.id = $3 or i.name = $3 or $3 = 'latest')
+                 and (v.digest = $3 or (v.digest = i.manifest_digest and (i.id = $3 or i.name = $3 or $3 = 'latest')))
                order by (v.digest = $3) desc, (i.id = $3) desc, (i.name = $3) desc, i.live_at desc, i.id desc limit 1"#,
             hub.as_str(),
             source,
@@ -123,7 +123,7 @@ impl Db {
         Ok(())
     }
 
-    /// What the distributor reads back of a stored image: manifest, config and layer, each with its digest and size.
+    /// What the distributor reads back of a stored image: index, manifests, configs and layers, each with its digest and size.
     ///
     /// # Errors
     /// When the database is away.

@@ -2,7 +2,7 @@
 
 /// Why a layer cannot be applied, and which of its entries is at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{sentence} (layer {layer}, entry {entry}, `{path}`)")]
+#[error("{sentence} (entry {entry}, `{path}`)")]
 pub struct TreeError {
     code: &'static str,
     sentence: &'static str,
@@ -12,6 +12,11 @@ pub struct TreeError {
 }
 
 impl TreeError {
+    /// The layer, the lowest being 0.
+    pub fn layer(&self) -> u32 {
+        self.layer
+    }
+
     /// A stable code.
     pub fn code(&self) -> &'static str {
         self.code

@@ -107,6 +107,18 @@ impl Saved {
         image.open(shelf)
     }
 
+    /// What the images run on, each once.
+    pub(super) fn platforms(&self) -> Vec<Platform> {
+        let mut found: Vec<Platform> = Vec::new();
+        for image in &self.images {
+            let platform = &image.config.platform;
+            if !platform.is_unknown() && !found.contains(platform) {
+                found.push(platform.clone());
+            }
+        }
+        found
+    }
+
     fn names(&self) -> String {
         let name_of = |image: &SavedImage| match image.names.is_empty() {
             true => image.digest.to_string(),
@@ -161,7 +173,8 @@ impl SavedImage {
         }
         let id = self.digest.clone();
         let layers_in = ArchiveLayers::new(bytes);
-        Ok(Image::in_archive(id.clone(), id, self.config.clone(), layers, Vec::new(), layers_in))
+        let (config, platform) = (self.config.clone(), self.config.platform.clone());
+        Ok(Image::in_archive(id.clone(), id, config, platform, layers, Vec::new(), layers_in))
     }
 }
 

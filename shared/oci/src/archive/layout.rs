@@ -70,12 +70,28 @@ impl Layout {
         platform: &Platform,
         name: Option<&str>,
     ) -> Result<Image, ArchiveError> {
+        let nothing = || ArchiveError::Invalid("it has no image".into());
+        self.walk(shelf, Some(platform.clone()), name)?.pop().ok_or_else(nothing)
+    }
+
+    /// The first image for each platform there is.
+    pub(super) fn all(&self, shelf: &Shelf, name: Option<&str>) -> Result<Vec<Image>, ArchiveError> {
+        self.walk(shelf, None, name)
+    }
+
+    fn walk(
+        &self,
+        shelf: &Shelf,
+        platform: Option<Platform>,
+        name: Option<&str>,
+    ) -> Result<Vec<Image>, ArchiveError> {
         let manifests = self.named(name)?;
-        let mut walk = Walk::new(platform.clone());
+        let mut walk = Walk::new(platform);
         let resolved = match manifests.as_slice() {
             [one] => one.digest.clone(),
             _ => self.index.digest.clone(),
         };
+        let mut found: Vec<Image> = Vec::new();
         let mut step = walk.take(Document::Index(ImageIndex { manifests, ..self.index.clone() }))?;
         loop {
             match step {
@@ -87,9 +103,17 @@ impl Layout {
                 Step::Found(manifest) => {
                     let config = ImageConfig::parse(shelf.blob(&manifest.config, MAX_DOCUMENT)?)?;
                     config.fits(manifest.layers.len())?;
-                    match walk.judge(&config)? {
+                    if let Some(next) = walk.judge(&config)? {
+                        step = next;
+                        continue;
+                    }
+                    let platform = walk.platform(&config);
+                    if !found.iter().any(|image| image.platform == platform) {
+                        found.push(assemble(shelf, &resolved, &manifest, config, platform, &walk)?);
+                    }
+                    match walk.further() {
                         Some(next) => step = next,
-                        None => return assemble(shelf, resolved, &manifest, config, walk.skipped),
+                        None => return Ok(found),
                     }
                 }
             }
@@ -137,19 +161,21 @@ impl Layout {
 
 fn assemble(
     shelf: &Shelf,
-    resolved: Digest,
+    resolved: &Digest,
     manifest: &ImageManifest,
     config: ImageConfig,
-    skipped: Vec<Digest>,
+    platform: Platform,
+    walk: &Walk,
 ) -> Result<Image, ArchiveError> {
     let bytes = manifest.layers.iter().map(|l| layer(shelf, l)).collect::<Result<_, _>>()?;
     let layers = Layer::list(&manifest.layers, &config);
     Ok(Image::in_archive(
-        resolved,
+        resolved.clone(),
         manifest.digest.clone(),
         config,
+        platform,
         layers,
-        skipped,
+        walk.skipped.clone(),
         ArchiveLayers::new(bytes),
     ))
 }

@@ -1,4 +1,4 @@
-//! From a reference to the one manifest for a platform, through indexes.
+//! From a reference to the manifest for a platform, or to those of all, through indexes.
 //!
 //! No bytes are fetched here: the caller asks which descriptor to read next and hands the document in. So the
 //! registry (async) and the archive (blocking) follow the same rules.
@@ -20,9 +20,10 @@ pub(crate) enum Step {
     Found(Box<ImageManifest>),
 }
 
-/// A search for one platform.
+/// A search for one platform, or for every one.
 pub(crate) struct Walk {
-    wanted: Platform,
+    /// None for every one.
+    wanted: Option<Platform>,
     /// What is still to be tried, the best last, with the number of indexes above it.
     open: Vec<(Descriptor, usize)>,
     depth: usize,
@@ -35,7 +36,7 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    pub(crate) fn new(wanted: Platform) -> Self {
+    pub(crate) fn new(wanted: Option<Platform>) -> Self {
         Self {
             wanted,
             open: Vec::new(),
@@ -67,11 +68,12 @@ impl Walk {
     /// # Errors
     /// `platform.missing` when nothing is left.
     pub(crate) fn judge(&mut self, config: &ImageConfig) -> Result<Option<Step>, ManifestError> {
+        let Some(wanted) = &self.wanted else { return Ok(None) };
         let found = &config.platform;
         let fits = match &self.claimed {
             // Many builders leave the variant out of the config and have it right in the index.
-            Some(_) => found.os == self.wanted.os && found.architecture == self.wanted.architecture,
-            None => self.wanted.rank(found).is_some(),
+            Some(_) => same_machine(found, wanted),
+            None => wanted.rank(found).is_some(),
         };
         if fits || found.is_unknown() {
             return Ok(None);
@@ -81,6 +83,18 @@ impl Walk {
         }
         self.existing.insert(found.to_string());
         self.next().map(Some)
+    }
+
+    /// What the image in hand runs on: the index may know the variant, which configs often leave out.
+    pub(crate) fn platform(&self, config: &ImageConfig) -> Platform {
+        let own = &config.platform;
+        let claimed = self.claimed.as_ref().filter(|claimed| own.is_unknown() || same_machine(own, claimed));
+        claimed.unwrap_or(own).clone()
+    }
+
+    /// Where to look for the next one, when every platform is wanted.
+    pub(crate) fn further(&mut self) -> Option<Step> {
+        if self.wanted.is_some() { None } else { self.pop() }
     }
 
     fn enter(&mut self, index: &ImageIndex) -> Result<(), ManifestError> {
@@ -101,7 +115,7 @@ impl Walk {
             let rank = match &entry.platform {
                 Some(platform) if !platform.is_unknown() => {
                     self.existing.insert(platform.to_string());
-                    self.wanted.rank(platform)
+                    self.wanted.as_ref().map_or(Some(0), |wanted| wanted.rank(platform))
                 }
                 // Only its content can tell, so it comes after all that say they fit.
                 _ => Some(u32::MAX),
@@ -114,6 +128,16 @@ impl Walk {
     }
 
     fn next(&mut self) -> Result<Step, ManifestError> {
+        if let Some(step) = self.pop() {
+            return Ok(step);
+        }
+        let existing: Vec<&str> = self.existing.iter().map(String::as_str).collect();
+        let existing = if existing.is_empty() { "nothing".into() } else { existing.join(", ") };
+        let wanted = self.wanted.as_ref().map_or_else(|| "any platform".to_owned(), Platform::to_string);
+        Err(ManifestError::PlatformMissing { wanted, existing })
+    }
+
+    fn pop(&mut self) -> Option<Step> {
         while let Some((entry, depth)) = self.open.pop() {
             // An index may list signatures and the like beside images, without a platform.
             if media_type::document(&entry.media_type) == DocumentKind::Unknown
@@ -124,12 +148,14 @@ impl Walk {
             }
             self.depth = depth;
             self.claimed = entry.platform.clone().filter(|p| !p.is_unknown());
-            return Ok(Step::Read(entry));
+            return Some(Step::Read(entry));
         }
-        let existing: Vec<&str> = self.existing.iter().map(String::as_str).collect();
-        let existing = if existing.is_empty() { "nothing".into() } else { existing.join(", ") };
-        Err(ManifestError::PlatformMissing { wanted: self.wanted.to_string(), existing })
+        None
     }
+}
+
+fn same_machine(one: &Platform, other: &Platform) -> bool {
+    one.os == other.os && one.architecture == other.architecture
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! An image in a registry, chosen for one platform and pinned.
+//! Images in a registry, chosen by platform and pinned.
 
 use super::{Fetched, RegistryError, Repository};
 use crate::digest::{Digest, Mismatch};
 use crate::manifest::{
-    Descriptor, ImageConfig, ImageManifest, MAX_DOCUMENT, ManifestError, Platform, Step, Walk,
+    Descriptor, ImageConfig, ImageManifest, MAX_DOCUMENT, ManifestError, Platform, Platforms, Step, Walk,
 };
 use crate::reference::TagOrDigest;
 
@@ -18,6 +18,8 @@ pub struct RegistryImage {
     pub manifest: ImageManifest,
     /// The config.
     pub config: ImageConfig,
+    /// What it runs on: as the index says, else as the config does.
+    pub platform: Platform,
     /// Entries of the index that were passed over because they only tell about images.
     pub skipped: Vec<Digest>,
 }
@@ -32,29 +34,71 @@ impl Repository {
         wanted: &TagOrDigest,
         platform: &Platform,
     ) -> Result<RegistryImage, RegistryError> {
+        let mut found = self.walk(wanted, Some(platform.clone())).await?;
+        let nothing = || ManifestError::Invalid("it leads nowhere".into());
+        Ok(found.pop().ok_or_else(nothing)?)
+    }
+
+    /// The images for several platforms, in the order they are asked for, or for all in that of the index. One that
+    /// serves two platforms is there once.
+    ///
+    /// # Errors
+    /// As [`Repository::image`].
+    pub async fn images(
+        &self,
+        wanted: &TagOrDigest,
+        platforms: &Platforms,
+    ) -> Result<Vec<RegistryImage>, RegistryError> {
+        let Platforms::These(platforms) = platforms else { return self.walk(wanted, None).await };
+        let mut found: Vec<RegistryImage> = Vec::new();
+        for platform in platforms {
+            // A tag may move meanwhile: all platforms come from what it stood for at first.
+            let pinned = found.first().map(|first| TagOrDigest::from(first.resolved.clone()));
+            let image = self.image(pinned.as_ref().unwrap_or(wanted), platform).await?;
+            if !found.iter().any(|known| known.manifest.digest == image.manifest.digest) {
+                found.push(image);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The image for one platform, or those for all: the first for each. Never empty.
+    async fn walk(
+        &self,
+        wanted: &TagOrDigest,
+        platform: Option<Platform>,
+    ) -> Result<Vec<RegistryImage>, RegistryError> {
         let first = self.manifest(wanted).await?;
         let resolved = first.digest.clone();
-        let mut walk = Walk::new(platform.clone());
+        let mut walk = Walk::new(platform);
         let mut step = walk.take(first.document()?)?;
+        let mut found: Vec<RegistryImage> = Vec::new();
         loop {
             match step {
                 Step::Read(entry) => step = walk.take(self.entry(&entry).await?.document()?)?,
                 Step::Found(manifest) => {
                     let config = self.config(&manifest.config).await?;
                     config.fits(manifest.layers.len())?;
-                    match walk.judge(&config)? {
+                    if let Some(next) = walk.judge(&config)? {
+                        step = next;
+                        continue;
+                    }
+                    let platform = walk.platform(&config);
+                    if !found.iter().any(|image| image.platform == platform) {
+                        let (repository, resolved) = (self.clone(), resolved.clone());
+                        let (manifest, skipped) = (*manifest, walk.skipped.clone());
+                        found.push(RegistryImage {
+                            repository,
+                            resolved,
+                            manifest,
+                            config,
+                            platform,
+                            skipped,
+                        });
+                    }
+                    match walk.further() {
                         Some(next) => step = next,
-                        None => {
-                            let skipped = walk.skipped;
-                            let repository = self.clone();
-                            return Ok(RegistryImage {
-                                repository,
-                                resolved,
-                                manifest: *manifest,
-                                config,
-                                skipped,
-                            });
-                        }
+                        None => return Ok(found),
                     }
                 }
             }

@@ -40,7 +40,7 @@ impl Shelf {
     }
 
     fn walk(&self, from: &Digest, wanted: &str) -> Result<(Digest, usize), ManifestError> {
-        let mut walk = Walk::new(wanted.parse().unwrap());
+        let mut walk = Walk::new(Some(wanted.parse().unwrap()));
         let mut digest = from.clone();
         loop {
             let document = Document::parse(self.0[&digest].clone(), None)?;
@@ -113,7 +113,7 @@ fn a_config_for_another_platform_leads_to_the_next_manifest() {
     let mut shelf = Shelf::default();
     let [a, b] = ["a", "b"].map(|n| shelf.image(n));
     let index = shelf.index(&[(&a, None, OCI_MANIFEST), (&b, None, OCI_MANIFEST)]);
-    let mut walk = Walk::new("linux/amd64".parse().unwrap());
+    let mut walk = Walk::new(Some("linux/amd64".parse().unwrap()));
     let parse = |d: &Digest| Document::parse(shelf.0[d].clone(), None).unwrap();
     let Step::Read(first) = walk.take(parse(&index)).unwrap() else { panic!("an entry") };
     assert_eq!(first.digest, a);
@@ -128,7 +128,7 @@ fn an_index_that_lies_about_a_platform_is_not_believed() {
     let mut shelf = Shelf::default();
     let a = shelf.image("a");
     let index = shelf.index(&[(&a, Some("linux/amd64"), OCI_MANIFEST)]);
-    let mut walk = Walk::new("linux/amd64".parse().unwrap());
+    let mut walk = Walk::new(Some("linux/amd64".parse().unwrap()));
     walk.take(Document::parse(shelf.0[&index].clone(), None).unwrap()).unwrap();
     let missing = walk.judge(&config("arm64")).err().unwrap();
     assert!(missing.to_string().ends_with("there is: linux/arm64"), "{missing}");
@@ -139,7 +139,7 @@ fn a_config_may_leave_out_the_variant_its_index_names() {
     let mut shelf = Shelf::default();
     let a = shelf.image("a");
     let index = shelf.index(&[(&a, Some("linux/arm/v5"), OCI_MANIFEST)]);
-    let mut walk = Walk::new("linux/arm/v6".parse().unwrap());
+    let mut walk = Walk::new(Some("linux/arm/v6".parse().unwrap()));
     walk.take(Document::parse(shelf.0[&index].clone(), None).unwrap()).unwrap();
     assert!(walk.judge(&config("arm")).unwrap().is_none());
 }
