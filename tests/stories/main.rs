@@ -15,7 +15,9 @@ mod bad_input_is_told_and_leaves_nothing;
 mod many_small_imports_all_go_live;
 mod pruned_images_give_their_bytes_back;
 mod restarts_keep_everything;
+mod several_platforms_are_one_index;
 mod the_log_is_kept_and_followed;
+mod the_same_source_gives_the_same_image;
 
 /// Every invariant of the database holds.
 pub(crate) fn assert_sound(factory: &testkit::Factory) {

@@ -5,19 +5,17 @@
 //! image before is not read again.
 
 use std::io::{self, Read};
-use std::sync::mpsc::Sender;
 
 use chassis::stage::Worker;
 use chassis::{Context, Halt, Job};
 use db::import::Claim;
 use db::store::served::ServedBlob;
-use flatten::Certificate;
+use flatten::{Certificate, read_back};
 use model::Failure;
 use model::image::FlatPlatform;
 use model::log::Stage;
-use oci::limits::Limits;
 use sha2::{Digest, Sha256};
-use store::{Run, Store, UploadId};
+use store::{Store, UploadId};
 use tokio_util::sync::CancellationToken;
 
 /// Verifies stored images.
@@ -72,66 +70,39 @@ impl Verify {
             return Ok(before);
         }
         let runs = crate::runs::of(cx.db.recipe(&claimed.layer).await?).map_err(damaged)?;
-        let store = self.store.clone();
-        let lost = job.lost.clone();
-        let read = tokio::task::spawn_blocking(move || read_back(&store, &runs, lost));
+        let blob = WhileHeld { inner: self.store.reader(&runs).map_err(damaged)?, lost: job.lost.clone() };
+        let read = tokio::task::spawn_blocking(move || read_back(blob));
         let read = read.await.map_err(|e| wrong(&e.to_string()))?.map_err(damaged)?;
-        same("blob digest", &read.digest, &claimed.layer)?;
-        same("diff_id", &read.diff_id, &claimed.diff_id)?;
-        same("certificate", &read.certificate, &claimed.certificate)?;
-        cx.db.recipe_is_verified(&claimed.layer, &read.certificate).await?;
-        Ok(read.certificate)
+        let certificate = read.certificate.to_string();
+        same("blob digest", &sha256(&read.digest), &claimed.layer)?;
+        same("diff_id", &sha256(&read.diff_id), &claimed.diff_id)?;
+        same("certificate", &certificate, &claimed.certificate)?;
+        cx.db.recipe_is_verified(&claimed.layer, &certificate).await?;
+        Ok(certificate)
     }
 }
 
-struct ReadBack {
-    digest: String,
-    diff_id: String,
-    certificate: String,
-}
-
-/// One pass over the stored bytes. The layer reader decompresses them and computes the diff_id; the blob's own digest
-/// is taken below it, and handed back when the reader is done with it.
-fn read_back(
-    store: &Store,
-    runs: &[Run],
-    lost: CancellationToken,
-) -> Result<ReadBack, Box<dyn std::error::Error + Send + Sync>> {
-    let (done, digest) = std::sync::mpsc::channel();
-    let blob = Hashing { inner: store.reader(runs)?, hash: Sha256::new(), done, lost };
-    let (certificate, diff_id) = flatten::certify(blob, Limits { bytes: u64::MAX / 4, ..Limits::default() })?;
-    let digest = digest.recv()?;
-    let name = |bytes: &[u8]| format!("sha256:{}", hex::encode(bytes));
-    Ok(ReadBack { digest: name(&digest), diff_id: name(&diff_id), certificate: certificate.to_string() })
-}
-
-/// A reader that hashes what passes, tells the digest when it is dropped, and ends when the claim is lost.
-struct Hashing<R> {
+/// Ends when the claim is lost.
+struct WhileHeld<R> {
     inner: R,
-    hash: Sha256,
-    done: Sender<[u8; 32]>,
     lost: CancellationToken,
 }
 
-impl<R: Read> Read for Hashing<R> {
+impl<R: Read> Read for WhileHeld<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.lost.is_cancelled() {
             return Err(io::Error::other("the lease was lost"));
         }
-        let read = self.inner.read(into)?;
-        self.hash.update(into.get(..read).unwrap_or_default());
-        Ok(read)
-    }
-}
-
-impl<R> Drop for Hashing<R> {
-    fn drop(&mut self) {
-        let _ = self.done.send(std::mem::take(&mut self.hash).finalize().into());
+        self.inner.read(into)
     }
 }
 
 fn check_document(blob: &ServedBlob, body: &[u8]) -> Result<(), Failure> {
-    same("document", &format!("sha256:{}", hex::encode(Sha256::digest(body))), &blob.digest)
+    same("document", &sha256(&Sha256::digest(body)), &blob.digest)
+}
+
+fn sha256(digest: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(digest))
 }
 
 fn same(what: &str, read: &str, expected: &str) -> Result<(), Failure> {

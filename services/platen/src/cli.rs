@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{down, events, images, import, logs, prune, quickstart, sources, storage, up};
+use crate::{down, events, images, import, logs, prune, quickstart, sources, storage, up, verify};
 
 /// A container image factory: give it an image source, get one flat image, stored once and served everywhere.
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ enum Verb {
     Prune(prune::Prune),
     /// Print what happened.
     Events(events::Events),
+    /// Pull an image and compute its digests, diff_ids and certificates again, on this machine.
+    Verify(verify::Verify),
     /// Show what the hub's images take.
     Storage(storage::Storage),
     /// Start a factory, import a real image, and show what became of it.
@@ -64,6 +66,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Verb::Logs(logs) => logs::run(&logs).await,
         Verb::Prune(prune) => prune::run(&prune).await,
         Verb::Events(events) => events::run(&events).await,
+        Verb::Verify(verify) => verify::run(&verify).await,
         Verb::Storage(storage) => storage::run(&storage).await,
         Verb::Quickstart(quickstart) => quickstart::run(*quickstart).await,
     }

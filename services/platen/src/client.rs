@@ -1,6 +1,7 @@
 //! Talking to the API.
 
 use anyhow::{Context as _, Result};
+use bytes::{Bytes, BytesMut};
 use model::api::{ApiError, Data, ErrorBody, Image, List};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
@@ -93,6 +94,38 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T> {
         read::<Data<T>>(self.send(self.request(method, path).json(body)).await?).await.map(|d| d.data)
+    }
+
+    /// Something of an image from where servers pull it: `manifests` or `blobs`.
+    pub(crate) async fn pulled(&self, image: &Image, kind: &str, digest: &str) -> Result<Response> {
+        let scheme = self.base.split_once("://").map_or("http", |(scheme, _)| scheme);
+        let source = &image.source.identifier;
+        let url = format!("{scheme}://{}/v2/{}/{source}/{kind}/{digest}", self.registry, self.hub);
+        let accept = oci::manifest::media_type::ACCEPT;
+        let request = self.http.get(url).bearer_auth(&self.key).header(reqwest::header::ACCEPT, accept);
+        let response = request
+            .send()
+            .await
+            .with_context(|| format!("the registry at {} does not answer", self.registry))?;
+        if !response.status().is_success() {
+            let message = format!("{kind} {digest} cannot be pulled ({})", response.status());
+            return Err(Fail::Failed { code: "verify.unreadable".to_owned(), message }.into());
+        }
+        Ok(response)
+    }
+
+    /// A document of an image, as it is served; at most `most` bytes of it.
+    pub(crate) async fn document(&self, image: &Image, kind: &str, digest: &str, most: u64) -> Result<Bytes> {
+        let mut response = self.pulled(image, kind, digest).await?;
+        let mut body = BytesMut::new();
+        while let Some(piece) = response.chunk().await? {
+            body.extend_from_slice(&piece);
+            if body.len() as u64 > most {
+                let message = format!("{kind} {digest} has more than {most} bytes");
+                return Err(Fail::Failed { code: "verify.unreadable".to_owned(), message }.into());
+            }
+        }
+        Ok(body.freeze())
     }
 
     /// An image by id, else the newest of that name.

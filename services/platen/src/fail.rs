@@ -7,9 +7,9 @@ use model::api::ApiError;
 /// An end with an exit code of its own.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fail {
-    /// An import failed; the code and sentence are the image's.
+    /// What was asked for was done, and failed: the code and sentence are the image's, or those of a verification.
     #[error("{code}: {message}")]
-    Import {
+    Failed {
         /// A stable code.
         code: String,
         /// One sentence.

@@ -92,7 +92,7 @@ pub(crate) async fn run(args: &Import) -> Result<()> {
     let (client, image) = done.map_err(|_| late())??;
     print(args, &client, &image)?;
     match image.state.error {
-        Some(error) => Err(Fail::Import { code: error.code, message: error.message }.into()),
+        Some(error) => Err(Fail::Failed { code: error.code, message: error.message }.into()),
         None => Ok(()),
     }
 }

@@ -19,6 +19,7 @@ mod quickstart;
 mod sources;
 mod storage;
 mod up;
+mod verify;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();

@@ -18,6 +18,7 @@ mod contents;
 mod emit;
 mod flat_index;
 mod index;
+mod read_back;
 mod tree;
 mod write;
 
@@ -27,6 +28,7 @@ pub use contents::Contents;
 pub use emit::{Flat, emit};
 pub use flat_index::{IndexEntry, flat_index};
 pub use index::{Content, Item, LayerIndex, What, read_layer};
+pub use read_back::{ReadBack, read_back};
 pub use tree::{Tree, TreeError};
 pub use write::{BIG, Sink};
 

@@ -1,5 +1,6 @@
 //! A real registry: CNCF Distribution.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -81,12 +82,18 @@ impl Registry {
 
     /// Pushes an image; answers the reference to import.
     pub fn push(&self, image: &Image, name: &str) -> String {
+        self.push_layout(&image.layout(), name)
+    }
+
+    /// Pushes everything that an OCI image layout calls `latest`; answers the reference to import.
+    pub fn push_layout(&self, files: &BTreeMap<String, Vec<u8>>, name: &str) -> String {
         let layout = self.dir.path().join(format!("layout-{}", name.replace(['/', ':'], "-")));
-        write_dir(&image.layout(), &layout).expect("a layout");
+        write_dir(files, &layout).expect("a layout");
         let reference = format!("{}/{name}", self.host());
         let mut skopeo = tools::command(Program::Skopeo);
         skopeo.args([
             "copy",
+            "--all",
             "--quiet",
             "--insecure-policy",
             "--dest-tls-verify=false",
