@@ -15,6 +15,7 @@ pub mod factory;
 pub mod image;
 pub mod proxy;
 pub mod registry;
+pub mod stack;
 pub mod tools;
 pub mod tree;
 
