@@ -85,6 +85,19 @@ impl Tree {
         Some((dir, self.child(dir, name)?))
     }
 
+    /// Is this directory another one, or somewhere below it?
+    pub(super) fn is_within(&self, mut dir: Id, other: Id) -> bool {
+        loop {
+            if dir == other {
+                return true;
+            }
+            if dir == ROOT {
+                return false;
+            }
+            dir = self.parent(dir);
+        }
+    }
+
     fn parent(&self, dir: Id) -> Id {
         match self.inode(dir) {
             Some(Inode { body: Body::Dir { parent, .. }, .. }) => *parent,

@@ -103,21 +103,24 @@ impl Fs {
 
     /// The inode that a hardlink at `place` leads to.
     fn target(&self, target: &[u8], place: &Path, below: &Self, left: &Self) -> Result<usize, Code> {
-        let found = match (self.find(target), below.find(target)) {
-            (Some(found), _) => found,
+        let (fs, (at, id)) = match (self.find(target), below.find(target)) {
+            (Some(found), _) => (self, found),
             // A whiteout of this layer took the name away, but not from this layer's links.
-            (None, Some(found)) if left.find(target).is_none() => found,
+            (None, Some(found)) if left.find(target).is_none() => (below, found),
             _ => return Err("hardlink.target_missing"),
         };
-        let (at, id) = found;
-        if at == *place {
+        // Directories are told apart as inodes: one that was made again is another one.
+        let (last, parents) = at.split_last().unwrap();
+        let (own, own_parents) = place.split_last().unwrap();
+        if last == own && fs.paths[parents] == self.paths[own_parents] {
             return Err("hardlink.target_missing");
         }
         if self.inodes[id].0 == What::Dir {
             return Err("hardlink.to_dir");
         }
         // What stands where the link goes is removed first, and all below it.
-        if at.starts_with(place) {
+        let there = self.paths.get(place);
+        if (0..=parents.len()).any(|depth| fs.paths.get(&parents[..depth]) == there) {
             return Err("hardlink.target_missing");
         }
         Ok(id)
