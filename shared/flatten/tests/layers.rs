@@ -185,6 +185,13 @@ fn parents_are_resolved_inside_the_root() {
     assert_tree(&[&["deep/er/file=1"]], &[("deep", "dir"), ("deep/er", "dir"), ("deep/er/file", "1")]);
     assert_eq!(tree(&[&["a->b", "b->a", "a/x=1"]]), Err("path.symlink_loop"));
     assert_eq!(tree(&[&["../x=1"]]), Err("path.escape"));
+    // What no layer may have, no flat layer may, whichever way it is reached.
+    assert_eq!(tree(&[&["l->.wh.d", "l/x=1"]]), Err("whiteout.in_path"));
+    let deeper = |n: usize| format!("{}->{}", vec!["a"; n].join("/"), vec!["x"; 45].join("/"));
+    let deep: Vec<String> = (1..=7).map(deeper).collect();
+    let deep: Vec<&str> = deep.iter().map(String::as_str).collect();
+    assert!(tree(&[&deep[..6]]).is_ok());
+    assert_eq!(tree(&[&deep]), Err("path.too_long"));
     assert_tree(&[&["s->/outside"], &["s/"]], &[("s", "dir")]);
 }
 

@@ -78,6 +78,7 @@ fn set(tree: &mut Tree, item: &Item, place: Place, below: Option<(Id, Name)>) ->
     let Some((dir, name)) = tree.place_of(&item.path, Missing::Make(place))? else {
         return set_root(tree, item, place);
     };
+    let reach = tree.reach(dir, name)?;
     let there = tree.child(dir, name);
     if there.is_some_and(|there| there.place.layer == place.layer && there.place.step == u16::MAX) {
         let again =
@@ -95,7 +96,7 @@ fn set(tree: &mut Tree, item: &Item, place: Place, below: Option<(Id, Name)>) ->
             id
         }
         _ => {
-            let Some(body) = body(item, place.layer, dir) else { return Ok(()) };
+            let Some(body) = body(item, place.layer, dir, reach) else { return Ok(()) };
             tree.add(Inode { body, meta: Arc::clone(&item.meta) })?
         }
     };

@@ -184,6 +184,9 @@ impl Fs {
                     todo = [components(&target), todo].concat();
                 }
                 Some(_) => return Err("path.parent_not_dir"),
+                // What no archive may say, no link may either.
+                None if make && name.starts_with(b".wh.") => return Err("whiteout.in_path"),
+                None if make && name.len() > 255 => return Err("path.too_long"),
                 None if make => {
                     let meta = Meta { mode: 0o755, mtime: (0, 0), ..Meta::default() };
                     self.inodes.push((What::Dir, meta));

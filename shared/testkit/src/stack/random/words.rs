@@ -59,7 +59,10 @@ fn symlink(c: &mut Choose<'_>) -> What {
         b"d",
         b"e",
     ];
-    What::Symlink(c.of(targets).to_vec())
+    let n = c.below(400);
+    // Where links lead, there may be names that no archive may have.
+    let odd: &[u8] = if n == 399 { b"/.wh.d/e" } else { &[b'x'; 256] };
+    What::Symlink(if n >= 398 { odd } else { targets[n % targets.len()] }.to_vec())
 }
 
 pub(super) fn meta(c: &mut Choose<'_>, profile: Profile, what: &What) -> Meta {
