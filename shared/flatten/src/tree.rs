@@ -36,9 +36,18 @@ pub(crate) struct Name {
     pub(crate) place: Place,
 }
 
+/// How far a directory is from the root. It never moves.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Reach {
+    /// Bytes of its path, with a slash after each name.
+    bytes: u16,
+    /// Names of its path.
+    depth: u16,
+}
+
 #[derive(Debug)]
 pub(crate) enum Body {
-    Dir { parent: Id, names: BTreeMap<Box<[u8]>, Name> },
+    Dir { parent: Id, reach: Reach, names: BTreeMap<Box<[u8]>, Name> },
     File { content: Content, layer: u32 },
     Symlink(Box<[u8]>),
     Device(Kind),
@@ -67,7 +76,10 @@ fn missing_parent() -> Arc<Meta> {
 
 impl Default for Tree {
     fn default() -> Self {
-        let root = Inode { body: Body::Dir { parent: ROOT, names: BTreeMap::new() }, meta: missing_parent() };
+        let root = Inode {
+            body: Body::Dir { parent: ROOT, reach: Reach::default(), names: BTreeMap::new() },
+            meta: missing_parent(),
+        };
         Self { inodes: vec![root], root: None, layers: 0, warnings: Vec::new() }
     }
 }
@@ -145,10 +157,10 @@ impl Tree {
 }
 
 /// The body of an inode for an entry that is no link and no marker.
-pub(crate) fn body(item: &Item, layer: u32, parent: Id) -> Option<Body> {
+pub(crate) fn body(item: &Item, layer: u32, parent: Id, reach: Reach) -> Option<Body> {
     Some(match &item.what {
         What::File(content) => Body::File { content: *content, layer },
-        What::Other(Kind::Dir) => Body::Dir { parent, names: BTreeMap::new() },
+        What::Other(Kind::Dir) => Body::Dir { parent, reach, names: BTreeMap::new() },
         What::Other(Kind::Symlink(target)) => Body::Symlink(target.as_slice().into()),
         What::Other(kind @ (Kind::Char(..) | Kind::Block(..) | Kind::Fifo)) => Body::Device(kind.clone()),
         What::Other(_) => return None,

@@ -114,6 +114,10 @@ fn whiteouts_act_on_lower_layers_wherever_they_stand() {
     assert_tree(&[&["foo.wh.bar=1"], &["b=2"]], &[("foo.wh.bar", "1"), ("b", "2")]);
     assert_tree(&[&["etc/", "etc/p=1", "l->etc"], &["l/.wh.p"]], &[("etc", "dir"), ("l", "-> etc")]);
     assert_tree(&[&["t=1", "l->t"], &[".wh.l"]], &[("t", "1")]);
+    // One whiteout takes away the link that another one goes through: in either order both act.
+    for order in [[".wh.l", "l/.wh.p"], ["l/.wh.p", ".wh.l"]] {
+        assert_tree(&[&["etc/", "etc/p=1", "l->etc"], &order], &[("etc", "dir")]);
+    }
 }
 
 #[test]
@@ -151,8 +155,13 @@ fn hardlinks_keep_their_content() {
         (&["a=1", "a=>a"], "hardlink.target_missing"),
         (&["l=>t", "t=1"], "hardlink.target_missing"),
         (&["d/", "l=>d"], "hardlink.to_dir"),
+        // The directory is removed before the link is made, and the target with it.
+        (&["d/", "d/t=1", "d=>d/t"], "hardlink.target_missing"),
     ] {
         assert_eq!(tree(&[layers]), Err(code), "{layers:?}");
+    }
+    for layer in [&["a=>a", ".wh.a"][..], &["d=file", "l=>d/t"]] {
+        assert_eq!(tree(&[&["a=1", "d/", "d/t=1"], layer]), Err("hardlink.target_missing"), "{layer:?}");
     }
 }
 
@@ -176,6 +185,13 @@ fn parents_are_resolved_inside_the_root() {
     assert_tree(&[&["deep/er/file=1"]], &[("deep", "dir"), ("deep/er", "dir"), ("deep/er/file", "1")]);
     assert_eq!(tree(&[&["a->b", "b->a", "a/x=1"]]), Err("path.symlink_loop"));
     assert_eq!(tree(&[&["../x=1"]]), Err("path.escape"));
+    // What no layer may have, no flat layer may, whichever way it is reached.
+    assert_eq!(tree(&[&["l->.wh.d", "l/x=1"]]), Err("whiteout.in_path"));
+    let deeper = |n: usize| format!("{}->{}", vec!["a"; n].join("/"), vec!["x"; 45].join("/"));
+    let deep: Vec<String> = (1..=7).map(deeper).collect();
+    let deep: Vec<&str> = deep.iter().map(String::as_str).collect();
+    assert!(tree(&[&deep[..6]]).is_ok());
+    assert_eq!(tree(&[&deep]), Err("path.too_long"));
     assert_tree(&[&["s->/outside"], &["s/"]], &[("s", "dir")]);
 }
 

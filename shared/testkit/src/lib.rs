@@ -16,6 +16,7 @@ pub mod flat;
 pub mod image;
 pub mod proxy;
 pub mod registry;
+pub mod stack;
 pub mod tools;
 pub mod tree;
 

@@ -12,8 +12,13 @@ use crate::index::{Item, What};
 
 pub(super) fn layer(tree: &mut Tree, items: &[Item]) -> Result<(), TreeError> {
     let layer = tree.layers;
-    let below = links_below(tree, items);
+    let mut below = links_below(tree, items);
     delete(tree, items);
+    // What is still there is found where it is, at the time of the link.
+    below.retain(|entry, _| match items.get(*entry).map(|item| &item.what) {
+        Some(What::Other(Kind::Hardlink(target))) => tree.target_of(target).is_none(),
+        _ => false,
+    });
     for (entry, item) in items.iter().enumerate() {
         let place = Place { layer, entry: u32::try_from(entry).unwrap_or(u32::MAX), step: u16::MAX };
         set(tree, item, place, below.get(&entry).copied()).map_err(|why| why.at(layer, entry, &item.path))?;
@@ -21,22 +26,25 @@ pub(super) fn layer(tree: &mut Tree, items: &[Item]) -> Result<(), TreeError> {
     Ok(())
 }
 
-/// What hardlinks of this layer lead to in the layers below: a whiteout in the same layer may take the name away, but
-/// an extractor that sees the link first has the content, so the link has it in either order.
-fn links_below(tree: &mut Tree, items: &[Item]) -> HashMap<usize, Id> {
+/// What hardlinks of this layer lead to in the layers below, and the directory it is in: a whiteout in the same layer
+/// may take the name away, but an extractor that sees the link first has the content, so the link has it in either
+/// order.
+fn links_below(tree: &mut Tree, items: &[Item]) -> HashMap<usize, (Id, Name)> {
     let mut found = HashMap::new();
     for (entry, item) in items.iter().enumerate() {
         if let What::Other(Kind::Hardlink(target)) = &item.what
-            && let Some((_, name)) = tree.target_of(target)
+            && let Some(target) = tree.target_of(target)
         {
-            found.insert(entry, name.inode);
+            found.insert(entry, target);
         }
     }
     found
 }
 
-/// Opaque directories first, then whiteouts: both against the tree of the layers below.
+/// Opaque directories first, then whiteouts: each kind against the tree as it found it, so that it does not matter
+/// where a marker stands.
 fn delete(tree: &mut Tree, items: &[Item]) {
+    let mut hidden = Vec::new();
     for item in items.iter().filter(|item| item.what == What::Other(Kind::Opaque)) {
         let dir = match tree.place_of(&item.path, Missing::Stop) {
             Ok(Some((parent, name))) => tree.child(parent, name).map(|found| found.inode),
@@ -44,27 +52,33 @@ fn delete(tree: &mut Tree, items: &[Item]) {
             // Nothing there, or no way to it: nothing to hide.
             _ => None,
         };
+        hidden.extend(dir);
+    }
+    for dir in hidden {
         // A symbolic link is no directory: what it leads to is left alone.
-        if let Some(names) = dir.and_then(|dir| tree.names_mut(dir)) {
+        if let Some(names) = tree.names_mut(dir) {
             names.clear();
         }
     }
+    let mut deleted = Vec::new();
     for item in items.iter().filter(|item| item.what == What::Other(Kind::Whiteout)) {
-        if let Ok(Some((parent, name))) = tree.place_of(&item.path, Missing::Stop)
-            && let Some(names) = tree.names_mut(parent)
-        {
+        deleted.extend(tree.place_of(&item.path, Missing::Stop).ok().flatten());
+    }
+    for (parent, name) in deleted {
+        if let Some(names) = tree.names_mut(parent) {
             names.remove(name);
         }
     }
 }
 
-fn set(tree: &mut Tree, item: &Item, place: Place, below: Option<Id>) -> Result<(), Why> {
+fn set(tree: &mut Tree, item: &Item, place: Place, below: Option<(Id, Name)>) -> Result<(), Why> {
     if matches!(item.what, What::Other(Kind::Whiteout | Kind::Opaque)) {
         return Ok(());
     }
     let Some((dir, name)) = tree.place_of(&item.path, Missing::Make(place))? else {
         return set_root(tree, item, place);
     };
+    let reach = tree.reach(dir, name)?;
     let there = tree.child(dir, name);
     if there.is_some_and(|there| there.place.layer == place.layer && there.place.step == u16::MAX) {
         let again =
@@ -82,7 +96,7 @@ fn set(tree: &mut Tree, item: &Item, place: Place, below: Option<Id>) -> Result<
             id
         }
         _ => {
-            let Some(body) = body(item, place.layer, dir) else { return Ok(()) };
+            let Some(body) = body(item, place.layer, dir, reach) else { return Ok(()) };
             tree.add(Inode { body, meta: Arc::clone(&item.meta) })?
         }
     };
@@ -106,25 +120,36 @@ fn set_meta(tree: &mut Tree, id: Id, meta: &Arc<Meta>) {
 }
 
 /// The inode that a hardlink names. Its header's owner, mode and time count, as extractors set them on the inode.
-fn link(tree: &mut Tree, item: &Item, target: &[u8], own: (Id, &[u8]), below: Option<Id>) -> Result<Id, Why> {
-    let found = match tree.target_of(target) {
-        Some((dir, found)) => {
-            let last = oci::path::components(target).next_back().unwrap_or_default();
-            if (dir, last) == own {
-                return Err(Why::TargetMissing);
-            }
-            found.inode
-        }
-        None => below.ok_or(Why::TargetMissing)?,
-    };
-    let old = match tree.inode(found) {
+fn link(
+    tree: &mut Tree,
+    item: &Item,
+    target: &[u8],
+    own: (Id, &[u8]),
+    below: Option<(Id, Name)>,
+) -> Result<Id, Why> {
+    let (dir, Name { inode: found, .. }) = tree.target_of(target).or(below).ok_or(Why::TargetMissing)?;
+    let last = oci::path::components(target).next_back().unwrap_or_default();
+    if (dir, last) == own {
+        return Err(Why::TargetMissing);
+    }
+    let (old, on_symlink) = match tree.inode(found) {
         Some(Inode { body: Body::Dir { .. }, .. }) => return Err(Why::LinkToDir),
-        Some(inode) => Arc::clone(&inode.meta),
+        Some(inode) => (Arc::clone(&inode.meta), matches!(inode.body, Body::Symlink(_))),
         None => return Err(Why::TargetMissing),
     };
+    // What stands where the link goes is removed before it is made, and the target with it if it is in there.
+    if let Some(there) = tree.child(own.0, own.1)
+        && tree.is_within(dir, there.inode)
+    {
+        return Err(Why::TargetMissing);
+    }
     let new = &item.meta;
     let mut meta = Meta { xattrs: old.xattrs.clone(), ..(**new).clone() };
     for (name, value) in &new.xattrs {
+        if on_symlink && name.starts_with(b"user.") {
+            tree.warn(&item.path, "a `user` attribute of a link to a symbolic link is dropped");
+            continue;
+        }
         match meta.xattrs.binary_search_by(|(have, _)| have.cmp(name)) {
             Ok(place) => {
                 if let Some(have) = meta.xattrs.get_mut(place) {

@@ -31,6 +31,8 @@ pub(super) enum Why {
     TargetMissing,
     LinkToDir,
     RootType,
+    TooLong,
+    WhiteoutInPath,
     TooMany,
 }
 
@@ -44,6 +46,10 @@ impl Why {
             }
             Self::LinkToDir => ("hardlink.to_dir", "A hardlink leads to a directory."),
             Self::RootType => ("path.root_type", "The root of a layer is not a directory."),
+            Self::TooLong => ("path.too_long", "A path that links lead to is too long or too deep."),
+            Self::WhiteoutInPath => {
+                ("whiteout.in_path", "A symbolic link leads an entry below the name of a whiteout.")
+            }
             Self::TooMany => ("layer.too_many_entries", "The image has more entries than can be counted."),
         };
         let entry = u32::try_from(entry).unwrap_or(u32::MAX);

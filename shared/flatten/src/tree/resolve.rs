@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use oci::limits::Limits;
 use oci::path::components;
 
 use super::error::Why;
-use super::{Body, Id, Inode, Name, Place, ROOT, Tree, missing_parent};
+use super::{Body, Id, Inode, Name, Place, ROOT, Reach, Tree, missing_parent};
 
 /// The kernel gives up after forty links; so do we.
 const LINKS: usize = 40;
@@ -85,6 +86,19 @@ impl Tree {
         Some((dir, self.child(dir, name)?))
     }
 
+    /// Is this directory another one, or somewhere below it?
+    pub(super) fn is_within(&self, mut dir: Id, other: Id) -> bool {
+        loop {
+            if dir == other {
+                return true;
+            }
+            if dir == ROOT {
+                return false;
+            }
+            dir = self.parent(dir);
+        }
+    }
+
     fn parent(&self, dir: Id) -> Id {
         match self.inode(dir) {
             Some(Inode { body: Body::Dir { parent, .. }, .. }) => *parent,
@@ -92,9 +106,30 @@ impl Tree {
         }
     }
 
+    /// How far a name in a directory is from the root. Links lead to places with longer paths than those written, and
+    /// to names that nobody wrote into an archive: what no layer may have, no flat layer may.
+    pub(super) fn reach(&self, dir: Id, name: &[u8]) -> Result<Reach, Why> {
+        let Some(Inode { body: Body::Dir { reach, .. }, .. }) = self.inode(dir) else {
+            return Err(Why::ParentNotDir);
+        };
+        let limits = Limits::default();
+        let (bytes, depth) = (usize::from(reach.bytes) + name.len() + 1, usize::from(reach.depth) + 1);
+        if bytes - 1 > limits.path || depth > limits.depth || name.len() > limits.component {
+            return Err(Why::TooLong);
+        }
+        match (u16::try_from(bytes), u16::try_from(depth)) {
+            (Ok(bytes), Ok(depth)) => Ok(Reach { bytes, depth }),
+            _ => Err(Why::TooLong),
+        }
+    }
+
     fn make_dir(&mut self, parent: Id, name: &[u8], place: Place) -> Result<Id, Why> {
-        let inode =
-            self.add(Inode { body: Body::Dir { parent, names: BTreeMap::new() }, meta: missing_parent() })?;
+        if name.starts_with(b".wh.") {
+            return Err(Why::WhiteoutInPath);
+        }
+        let reach = self.reach(parent, name)?;
+        let body = Body::Dir { parent, reach, names: BTreeMap::new() };
+        let inode = self.add(Inode { body, meta: missing_parent() })?;
         self.put(parent, name, Name { inode, place });
         Ok(inode)
     }
