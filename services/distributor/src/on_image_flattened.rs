@@ -104,7 +104,7 @@ fn read_back(
 ) -> Result<ReadBack, Box<dyn std::error::Error + Send + Sync>> {
     let (done, digest) = std::sync::mpsc::channel();
     let blob = Hashing { inner: store.reader(runs)?, hash: Sha256::new(), done, lost };
-    let (certificate, diff_id) = flatten::certify(blob, Limits { bytes: u64::MAX / 4, ..Limits::default() })?;
+    let (certificate, diff_id) = flatten::certify(blob, Limits::stored())?;
     let digest = digest.recv()?;
     let name = |bytes: &[u8]| format!("sha256:{}", hex::encode(bytes));
     Ok(ReadBack { digest: name(&digest), diff_id: name(&diff_id), certificate: certificate.to_string() })

@@ -16,7 +16,7 @@ use model::source::CodecName;
 use model::{Failure, State};
 use oci::digest::{Algorithm, Digest, Mismatch};
 use oci::layer::LayerError;
-use oci::limits::Budget;
+use oci::limits::{Budget, Limits};
 use oci::manifest::media_type::{OCI_CONFIG, OCI_MANIFEST};
 use oci::registry::RegistryError;
 use oci::source::{Layer, SourceError};
@@ -55,7 +55,8 @@ pub(crate) async fn flatten(
         input.image.layers.len(),
         input.image.platform
     ));
-    let layers = read_layers(job, &input).await?;
+    let budget = Budget::new(cx.config.limits());
+    let layers = read_layers(job, &input, &budget).await?;
     cx.db.advance(&job.claim, State::Verifying, "factory").await?;
     let pack = PackId::new();
     cx.db.pack_begins(&pack.to_string(), &job.claim).await?;
@@ -63,7 +64,8 @@ pub(crate) async fn flatten(
     let index = Arc::new(Chunks { db: cx.db.clone(), claim: job.claim.clone(), runtime: Handle::current() });
     let writer = store.layer_writer(pack, codec, index).map_err(|e| store_failed(&e))?;
     let lost = job.lost.clone();
-    let emitted = tokio::task::spawn_blocking(move || one_layer(&layers, writer, lost)).await;
+    let limits = cx.config.limits();
+    let emitted = tokio::task::spawn_blocking(move || one_layer(&layers, writer, lost, limits)).await;
     let (flat, written, warnings) = emitted.map_err(|_| thread_ended())??;
     let figures = FlatFigures {
         layers_in: u32::try_from(input.image.layers.len()).unwrap_or(u32::MAX),
@@ -85,8 +87,7 @@ pub(crate) async fn flatten(
 }
 
 /// Reads every layer, a few at once, and checks each against what the config claims.
-async fn read_layers(job: &Job, input: &Input) -> Result<Vec<LayerIndex>, Halt> {
-    let budget = Budget::default();
+async fn read_layers(job: &Job, input: &Input, budget: &Budget) -> Result<Vec<LayerIndex>, Halt> {
     let read: Vec<Arc<AtomicU64>> = input.image.layers.iter().map(|_| Arc::default()).collect();
     let reading = async {
         let mut found: Vec<Option<LayerIndex>> = input.image.layers.iter().map(|_| None).collect();
@@ -144,8 +145,13 @@ fn check(layer: &Layer, place: usize, index: &LayerIndex) -> Result<(), Halt> {
 
 type Emitted = (flatten::Flat, WrittenLayer, Vec<String>);
 
-fn one_layer(layers: &[LayerIndex], writer: LayerWriter, lost: CancellationToken) -> Result<Emitted, Halt> {
-    let mut tree = Tree::default();
+fn one_layer(
+    layers: &[LayerIndex],
+    writer: LayerWriter,
+    lost: CancellationToken,
+    limits: Limits,
+) -> Result<Emitted, Halt> {
+    let mut tree = Tree::new(limits);
     for layer in layers {
         tree.apply(layer).map_err(|e| Failure::permanent(e.code(), e.to_string()))?;
     }
@@ -153,7 +159,7 @@ fn one_layer(layers: &[LayerIndex], writer: LayerWriter, lost: CancellationToken
     let mut sink = Into { writer, lost };
     let flat = emit(&tree, &contents, &mut sink).map_err(|e| emit_failed(&e))?;
     let written = sink.writer.finish().map_err(|e| store_failed(&e))?;
-    Ok((flat, written, tree.warnings().to_vec()))
+    Ok((flat, written, tree.warnings()))
 }
 
 /// The flattener's sink is the store's writer.

@@ -51,6 +51,8 @@ pub struct LayerIndex {
     pub items: Vec<Item>,
     /// What was odd, one sentence each.
     pub warnings: Vec<String>,
+    /// How many more warnings there were.
+    pub unsaid: u64,
     /// The contents of its files.
     pub contents: Contents,
 }
@@ -93,5 +95,12 @@ pub fn read_layer<R: Read + Send + 'static>(
     }
     let ended = reader.end()?;
     let contents = spool.finish().map_err(disk)?;
-    Ok(LayerIndex { diff_id: ended.diff_id, plain: ended.plain, items, warnings: ended.warnings, contents })
+    Ok(LayerIndex {
+        diff_id: ended.diff_id,
+        plain: ended.plain,
+        items,
+        warnings: ended.warnings,
+        unsaid: ended.unsaid,
+        contents,
+    })
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oci::layer::{Kind, Meta};
+use oci::limits::Limits;
 
 use crate::index::{Content, Item, LayerIndex, What};
 
@@ -38,7 +39,7 @@ pub(crate) struct Name {
 
 #[derive(Debug)]
 pub(crate) enum Body {
-    Dir { parent: Id, names: BTreeMap<Box<[u8]>, Name> },
+    Dir { parent: Id, span: Span, names: BTreeMap<Box<[u8]>, Name> },
     File { content: Content, layer: u32 },
     Symlink(Box<[u8]>),
     Device(Kind),
@@ -50,6 +51,15 @@ pub(crate) struct Inode {
     pub(crate) meta: Arc<Meta>,
 }
 
+/// How far a directory is from the root. Directories never move, so it is known when they are made.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Span {
+    /// Bytes of its path.
+    bytes: u16,
+    /// Components of its path.
+    depth: u16,
+}
+
 /// The file system that the layers applied so far make.
 #[derive(Debug)]
 pub struct Tree {
@@ -57,7 +67,11 @@ pub struct Tree {
     /// Where the root's own attributes were set, if any layer did.
     pub(crate) root: Option<Place>,
     layers: u32,
+    limits: Limits,
+    /// Components of symbolic links' targets followed so far.
+    followed: u64,
     warnings: Vec<String>,
+    unsaid: u64,
 }
 
 /// What a parent is that no layer has an entry for.
@@ -65,33 +79,60 @@ fn missing_parent() -> Arc<Meta> {
     Arc::new(Meta { mode: 0o755, ..Meta::default() })
 }
 
+/// Warnings of an image beyond this are only counted: they are kept in its row and its log.
+const WARNINGS: usize = 200;
+
 impl Default for Tree {
     fn default() -> Self {
-        let root = Inode { body: Body::Dir { parent: ROOT, names: BTreeMap::new() }, meta: missing_parent() };
-        Self { inodes: vec![root], root: None, layers: 0, warnings: Vec::new() }
+        Self::new(Limits::default())
     }
 }
 
 impl Tree {
+    /// An empty file system, within limits.
+    pub fn new(limits: Limits) -> Self {
+        let body = Body::Dir { parent: ROOT, span: Span::default(), names: BTreeMap::new() };
+        let root = Inode { body, meta: missing_parent() };
+        Self {
+            inodes: vec![root],
+            root: None,
+            layers: 0,
+            limits,
+            followed: 0,
+            warnings: Vec::new(),
+            unsaid: 0,
+        }
+    }
+
     /// Applies the next layer.
     ///
     /// # Errors
     /// When it holds something that no file system could: the error tells which entry.
     pub fn apply(&mut self, layer: &LayerIndex) -> Result<(), TreeError> {
         apply::layer(self, &layer.items)?;
-        self.warnings.extend(layer.warnings.iter().take(1000 - self.warnings.len().min(1000)).cloned());
+        for warning in &layer.warnings {
+            self.keep_warning(|| warning.clone());
+        }
+        self.unsaid += layer.unsaid;
         self.layers += 1;
         Ok(())
     }
 
     /// What was odd in the layers applied so far, one sentence each.
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
+    pub fn warnings(&self) -> Vec<String> {
+        let more = (self.unsaid > 0).then(|| format!("… and {} more warnings.", self.unsaid));
+        self.warnings.iter().cloned().chain(more).collect()
     }
 
     pub(crate) fn warn(&mut self, path: &[u8], what: &str) {
-        if self.warnings.len() < 1000 {
-            self.warnings.push(format!("`{}`: {what}.", oci::path::show(path)));
+        self.keep_warning(|| format!("`{}`: {what}.", oci::path::show(path)));
+    }
+
+    fn keep_warning(&mut self, warning: impl FnOnce() -> String) {
+        if self.warnings.len() < WARNINGS {
+            self.warnings.push(warning());
+        } else {
+            self.unsaid += 1;
         }
     }
 
@@ -145,10 +186,10 @@ impl Tree {
 }
 
 /// The body of an inode for an entry that is no link and no marker.
-pub(crate) fn body(item: &Item, layer: u32, parent: Id) -> Option<Body> {
+pub(crate) fn body(item: &Item, layer: u32, parent: Id, span: Span) -> Option<Body> {
     Some(match &item.what {
         What::File(content) => Body::File { content: *content, layer },
-        What::Other(Kind::Dir) => Body::Dir { parent, names: BTreeMap::new() },
+        What::Other(Kind::Dir) => Body::Dir { parent, span, names: BTreeMap::new() },
         What::Other(Kind::Symlink(target)) => Body::Symlink(target.as_slice().into()),
         What::Other(kind @ (Kind::Char(..) | Kind::Block(..) | Kind::Fifo)) => Body::Device(kind.clone()),
         What::Other(_) => return None,

@@ -16,6 +16,16 @@ impl TreeError {
     pub fn code(&self) -> &'static str {
         self.code
     }
+
+    /// The layer at fault, counted from 0.
+    pub fn layer(&self) -> u32 {
+        self.layer
+    }
+
+    /// The entry of that layer, counted from 0.
+    pub fn entry(&self) -> u32 {
+        self.entry
+    }
 }
 
 /// Why, before it is known where.
@@ -27,6 +37,9 @@ pub(super) enum Why {
     LinkToDir,
     RootType,
     TooMany,
+    TooLong,
+    TooCostly,
+    TooManyXattrs,
 }
 
 impl Why {
@@ -39,7 +52,17 @@ impl Why {
             }
             Self::LinkToDir => ("hardlink.to_dir", "A hardlink leads to a directory."),
             Self::RootType => ("path.root_type", "The root of a layer is not a directory."),
-            Self::TooMany => ("layer.too_many_entries", "The image has more entries than can be counted."),
+            Self::TooMany => (
+                "layer.too_many_entries",
+                "The image has more entries than allowed; directories without an entry count too.",
+            ),
+            Self::TooLong => ("path.too_long", "A path is too long or too deep once its links are followed."),
+            Self::TooCostly => {
+                ("path.too_many_links", "The image's paths lead through too many symbolic links to follow.")
+            }
+            Self::TooManyXattrs => {
+                ("xattr.too_many", "A hardlink adds more extended attributes to its target than allowed.")
+            }
         };
         let entry = u32::try_from(entry).unwrap_or(u32::MAX);
         TreeError { code, sentence, layer, entry, path: oci::path::show(path) }

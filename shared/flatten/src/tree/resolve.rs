@@ -5,10 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use oci::path::components;
 
 use super::error::Why;
-use super::{Body, Id, Inode, Name, Place, ROOT, Tree, missing_parent};
+use super::{Body, Id, Inode, Name, Place, ROOT, Span, Tree, missing_parent};
 
 /// The kernel gives up after forty links; so do we.
 const LINKS: usize = 40;
+
+/// Components that are followed through symbolic links, for a whole image: forty links of 2,000 components each are a
+/// path that a kernel takes, but not a million times.
+const FOLLOWED: u64 = 20_000_000;
 
 /// What to do where nothing is.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +49,10 @@ impl Tree {
                     }
                     // What the link says stands before what is left of the path. A root it climbs over stays the root.
                     let target = target.clone();
+                    self.followed += 1 + components(&target).count() as u64;
+                    if self.followed > FOLLOWED {
+                        return Err(Why::TooCostly);
+                    }
                     if target.starts_with(b"/") {
                         at = ROOT;
                     }
@@ -74,15 +82,19 @@ impl Tree {
         Ok(self.dir_of(parents, missing)?.map(|dir| (dir, name)))
     }
 
-    /// What a hardlink's target names: parents resolved, the last component not followed.
-    pub(super) fn target_of(&mut self, target: &[u8]) -> Option<(Id, Name)> {
+    /// What a hardlink's target names: parents resolved, the last component not followed. `None` when nothing is there.
+    pub(super) fn target_of(&mut self, target: &[u8]) -> Result<Option<(Id, Name)>, Why> {
         let parts: Vec<&[u8]> = components(target).collect();
-        let (name, parents) = parts.split_last()?;
-        let dir = self.dir_of(&parents.join(&b'/'), Missing::Stop).ok()??;
+        let Some((name, parents)) = parts.split_last() else { return Err(Why::LinkToDir) };
+        let dir = match self.dir_of(&parents.join(&b'/'), Missing::Stop) {
+            Ok(Some(dir)) => dir,
+            Err(Why::TooCostly) => return Err(Why::TooCostly),
+            Ok(None) | Err(_) => return Ok(None),
+        };
         if *name == b".." {
-            return None;
+            return Err(Why::LinkToDir);
         }
-        Some((dir, self.child(dir, name)?))
+        Ok(self.child(dir, name).map(|found| (dir, found)))
     }
 
     fn parent(&self, dir: Id) -> Id {
@@ -92,14 +104,36 @@ impl Tree {
         }
     }
 
+    /// How far a name in a directory is from the root. Links may lead a short path to a deep place.
+    pub(super) fn span(&self, dir: Id, name: &[u8]) -> Result<Span, Why> {
+        let Some(Inode { body: Body::Dir { span, .. }, .. }) = self.inode(dir) else {
+            return Err(Why::ParentNotDir);
+        };
+        let (bytes, depth) = (usize::from(span.bytes), usize::from(span.depth));
+        let bytes = bytes + usize::from(bytes > 0) + name.len();
+        if bytes > self.limits.path || depth >= self.limits.depth {
+            return Err(Why::TooLong);
+        }
+        let small = |n: usize| u16::try_from(n).map_err(|_| Why::TooLong);
+        Ok(Span { bytes: small(bytes)?, depth: small(depth + 1)? })
+    }
+
     fn make_dir(&mut self, parent: Id, name: &[u8], place: Place) -> Result<Id, Why> {
-        let inode =
-            self.add(Inode { body: Body::Dir { parent, names: BTreeMap::new() }, meta: missing_parent() })?;
+        let span = self.span(parent, name)?;
+        if name.len() > self.limits.component {
+            return Err(Why::TooLong);
+        }
+        let body = Body::Dir { parent, span, names: BTreeMap::new() };
+        let inode = self.add(Inode { body, meta: missing_parent() })?;
         self.put(parent, name, Name { inode, place });
         Ok(inode)
     }
 
     pub(super) fn add(&mut self, inode: Inode) -> Result<Id, Why> {
+        // The root is nobody's entry.
+        if self.inodes.len() as u64 > self.limits.entries {
+            return Err(Why::TooMany);
+        }
         let id = Id::try_from(self.inodes.len()).map_err(|_| Why::TooMany)?;
         self.inodes.push(inode);
         Ok(id)
