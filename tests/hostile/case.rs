@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use testkit::flat::{self, Tree};
+use testkit::flat::{self, Node, Tree};
 use testkit::image::tar_of;
-use testkit::{Factory, Image, tools};
+use testkit::{Factory, Image, raw, tools};
 
 /// The most memory that a whole factory may have held, in bytes: the byte budget and 500 B for each of 200,000 entries.
 const MEMORY: u64 = 256 << 20;
@@ -20,6 +20,7 @@ pub struct Case {
     pub factory: Factory,
     dir: tempfile::TempDir,
     memory: u64,
+    patience: Duration,
 }
 
 impl Case {
@@ -29,7 +30,47 @@ impl Case {
 
     /// With further settings of the factory.
     pub fn with(settings: &[(&str, &str)]) -> Self {
-        Self { factory: Factory::configured(settings), dir: tempfile::tempdir().unwrap(), memory: MEMORY }
+        Self {
+            factory: Factory::configured(settings),
+            dir: tempfile::tempdir().unwrap(),
+            memory: MEMORY,
+            patience: PATIENCE,
+        }
+    }
+
+    /// With another bound on memory, in bytes: an image of a million entries may take 500 for each.
+    pub fn within(mut self, memory: u64, patience: Duration) -> Self {
+        (self.memory, self.patience) = (memory, patience);
+        self
+    }
+
+    /// Uploads an image that must become exactly this tree, in the words of [`lines`]; the image.
+    pub fn gives(&self, image: &Image, expected: &[&str]) -> Value {
+        let live = self.live(image);
+        assert_eq!(lines(&self.served(&live)), expected);
+        live
+    }
+
+    /// As [`Case::gives`], of one layer of these parts.
+    pub fn reads(&self, parts: &[Vec<u8>], expected: &[&str]) -> Value {
+        self.gives(&Image::new().raw_layer(raw::tar(parts)), expected)
+    }
+
+    /// Uploads an image that must become a tree of one entry besides directories; that entry.
+    pub fn only(&self, parts: &[Vec<u8>]) -> Node {
+        let tree = self.flat(&Image::new().raw_layer(raw::tar(parts)));
+        let mut nodes = tree.into_values().filter(|node| node.kind != '5');
+        let node = nodes.next().unwrap();
+        assert!(nodes.next().is_none());
+        node
+    }
+
+    /// The image must carry this warning, in the API and in its log.
+    pub fn warned(&self, image: &Value, sentence: &str) {
+        let warnings = image["warnings"].as_array().unwrap();
+        assert!(warnings.iter().any(|w| w.as_str().unwrap().contains(sentence)), "{warnings:#?}");
+        let log = self.factory.run(&["logs", image["id"].as_str().unwrap()]);
+        assert!(log.contains(sentence), "{log}");
     }
 
     /// Uploads an image that must go live; its flat tree, as served.
@@ -46,7 +87,7 @@ impl Case {
     pub fn live_from(&self, source: &str, more: &[&str]) -> Value {
         let began = Instant::now();
         let image = self.factory.import(source, more);
-        assert!(began.elapsed() < PATIENCE, "{:?} to go live", began.elapsed());
+        assert!(began.elapsed() < self.patience, "{:?} to go live", began.elapsed());
         assert_eq!(image["flat"]["certificate"], image["flat"]["verified"]);
         image
     }
@@ -56,15 +97,35 @@ impl Case {
         self.refuses_from(&self.archive(&tar_of(&image.layout())), &[], code)
     }
 
+    /// As [`Case::refuses`], and for the fault of this entry of this layer, both counted from 0.
+    pub fn refuses_at(&self, image: &Image, code: &str, layer: usize, entry: usize) -> Value {
+        let refused = self.refuses(image, code);
+        let log = self.factory.run(&["logs", refused["id"].as_str().unwrap()]);
+        for said in [log.as_str(), refused["state"]["error"]["message"].as_str().unwrap()] {
+            let digest = image.layer_digest(layer);
+            assert!(said.contains(&digest), "the layer {digest} is not named: {said}");
+            let named = [',', ')'].iter().any(|end| said.contains(&format!("entry {entry}{end}")));
+            assert!(named, "the entry {entry} is not named: {said}");
+        }
+        refused
+    }
+
+    /// One layer of these parts must be refused for the fault of an entry, and nothing be left.
+    pub fn rejects(&self, parts: &[Vec<u8>], code: &str, entry: usize) {
+        self.refuses_at(&Image::new().raw_layer(raw::tar(parts)), code, 0, entry);
+        self.nothing_is_left();
+    }
+
     /// Imports from anywhere what must be refused with this code, in API, log and command line; nothing is left.
     pub fn refuses_from(&self, source: &str, more: &[&str], code: &str) -> Value {
         let began = Instant::now();
         let (image, said) = self.factory.import_fails(source, more);
-        assert!(began.elapsed() < PATIENCE, "{:?} to be refused", began.elapsed());
+        assert!(began.elapsed() < self.patience, "{:?} to be refused", began.elapsed());
         assert_eq!(image["state"]["error"]["code"], code, "{said}");
         assert_eq!(image["state"]["current"], "new");
         let log = self.factory.run(&["logs", image["id"].as_str().unwrap()]);
         assert!(log.contains(code) && said.contains(code), "{log}\n{said}");
+        assert_eq!(image["state"]["error"]["message"].as_str().map(str::is_empty), Some(false));
         assert!(!log.contains('\u{1b}') && !said.contains('\u{1b}'), "a terminal can be moved: {log}");
         image
     }
@@ -122,6 +183,27 @@ impl Drop for Case {
         self.factory
             .import(&self.archive(&tar_of(&Image::new().layer(|l| l.file("well", "1")).layout())), &[]);
     }
+}
+
+/// A tree as lines, in the order of their paths: `dir/`, `file=content`, `symbolic->target`, `hard==first name`,
+/// `pipe|`, `char c1:3`, `block b8:0`. The root is there only if an entry set it. Large contents are told by their
+/// size.
+pub fn lines(tree: &Tree) -> Vec<String> {
+    let line = |(path, node): (&Vec<u8>, &Node)| {
+        let (path, link) = (path.escape_ascii(), node.link.escape_ascii());
+        let (major, minor) = node.device;
+        match node.kind {
+            '0' if node.content.len() > 100 => format!("{path}={} bytes", node.content.len()),
+            '0' => format!("{path}={}", node.content.escape_ascii()),
+            '1' => format!("{path}=={link}"),
+            '2' => format!("{path}->{link}"),
+            '3' => format!("{path} c{major}:{minor}"),
+            '4' => format!("{path} b{major}:{minor}"),
+            '5' => format!("{path}/"),
+            _ => format!("{path}|"),
+        }
+    };
+    tree.iter().map(line).collect()
 }
 
 fn files(dir: &Path) -> usize {

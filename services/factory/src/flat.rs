@@ -8,10 +8,11 @@ use std::time::Instant;
 use chassis::job::OpenSource;
 use chassis::{Context, Halt, Job};
 use db::store::KnownFlat;
-use flatten::{Contents, Flat, LayerIndex, Sink, Tree, emit};
+use flatten::{Flat, LayerIndex, Sink, Tree, emit};
 use model::pin::Pin;
 use model::source::CodecName;
 use model::{Failure, State};
+use oci::limits::Limits;
 use oci::source::Image;
 use store::{Codec, LayerWriter, PackId, Store, Written};
 use tokio::runtime::Handle;
@@ -62,7 +63,7 @@ pub(crate) async fn flatten(
         done.push((image, source, before));
     }
     let fresh: Vec<&Image> = done.iter().filter(|(.., before)| before.is_none()).map(|(i, ..)| *i).collect();
-    let mut layers = Layers::of(&fresh);
+    let mut layers = Layers::of(&fresh, cx.config.limits());
     let mut writer: Option<LayerWriter> = None;
     let mut all = Vec::new();
     for (image, source, before) in done {
@@ -81,9 +82,11 @@ pub(crate) async fn flatten(
                     Some(writer) => writer,
                     None => new_writer(cx, job, store, codec).await?,
                 };
-                let (names, lost) =
-                    (image.layers.iter().map(|l| name(l).to_string()).collect(), job.lost.clone());
-                let emitted = tokio::task::spawn_blocking(move || one_layer(&read, names, into, lost)).await;
+                let names: Vec<String> = image.layers.iter().map(|layer| name(layer).to_string()).collect();
+                let lost = job.lost.clone();
+                let limits = cx.config.limits();
+                let emitted =
+                    tokio::task::spawn_blocking(move || one_layer(&read, &names, into, lost, limits)).await;
                 let (flat, warnings, back) = emitted.map_err(|_| thread_ended())??;
                 writer = Some(back);
                 Made::Now { flat, warnings }
@@ -120,22 +123,22 @@ async fn new_writer(cx: &Context, job: &Job, store: &Store, codec: Codec) -> Res
 /// Applies the layers and emits the result as the writer's next layer.
 fn one_layer(
     layers: &[Arc<LayerIndex>],
-    names: Vec<String>,
+    names: &[String],
     writer: LayerWriter,
     lost: CancellationToken,
+    limits: Limits,
 ) -> Result<(Flat, Vec<String>, LayerWriter), Halt> {
-    let mut tree = Tree::default();
+    let mut tree = Tree::new(limits);
     for (place, layer) in layers.iter().enumerate() {
         tree.apply(layer).map_err(|e| {
             let name = names.get(place).map(String::as_str).unwrap_or_default();
             Failure::permanent(e.code(), format!("Layer {} ({name}): {e}", place + 1))
         })?;
     }
-    let contents: Vec<Contents> = layers.iter().map(|layer| layer.contents.clone()).collect();
     let mut sink = Into { writer, lost };
-    let flat = emit(&tree, &contents, &mut sink).map_err(|e| emit_failed(&e))?;
+    let flat = emit(&tree, &mut sink).map_err(|e| emit_failed(&e))?;
     sink.writer.end_layer().map_err(|e| store_failed(&e))?;
-    Ok((flat, tree.warnings().to_vec(), sink.writer))
+    Ok((flat, tree.warnings(), sink.writer))
 }
 
 /// The flattener's sink is the store's writer.

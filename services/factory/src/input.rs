@@ -66,7 +66,8 @@ impl Input {
                             "The archive is not there any more; upload it again.",
                         )
                     })?;
-                from_archive(path, source, scratch.clone()).await?
+                let caps = Caps { plain_bytes: cx.config.max_bytes, ..Caps::default() };
+                from_archive(path, source, scratch.clone(), caps).await?
             }
         };
         Ok(Self { images, scratch })
@@ -130,12 +131,16 @@ async fn from_registry(
     Ok(image)
 }
 
-async fn from_archive(path: PathBuf, source: &OpenSource, scratch: PathBuf) -> Result<Vec<Image>, Halt> {
+async fn from_archive(
+    path: PathBuf,
+    source: &OpenSource,
+    scratch: PathBuf,
+    caps: Caps,
+) -> Result<Vec<Image>, Halt> {
     let wanted = registry::platforms(source.flat.platform.as_deref())
         .map_err(|e| Failure::permanent(e.code(), e.to_string()))?;
-    let opened = tokio::task::spawn_blocking(move || {
-        Archive::open(&path, &scratch, &Caps::default())?.choose(&wanted, None)
-    });
+    let opened =
+        tokio::task::spawn_blocking(move || Archive::open(&path, &scratch, &caps)?.choose(&wanted, None));
     let ended = |_| Failure::transient("internal.thread", "A thread of the factory ended.");
     opened.await.map_err(ended)?.map_err(|e| {
         let failure =

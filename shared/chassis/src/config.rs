@@ -54,6 +54,14 @@ pub struct Config {
     #[arg(long, env = "PLATEN_CA_FILE")]
     pub ca_file: Vec<PathBuf>,
 
+    /// Uncompressed bytes that the layers of one image may hold, and that an uploaded archive may unpack to.
+    #[arg(long, env = "PLATEN_MAX_BYTES", default_value_t = 20 << 30)]
+    pub max_bytes: u64,
+
+    /// Entries that the layers of one image may hold. Each takes about 500 bytes of memory while it is imported.
+    #[arg(long, env = "PLATEN_MAX_ENTRIES", default_value_t = 2_000_000)]
+    pub max_entries: u64,
+
     /// How long the bytes of a pruned image stay on disk, in seconds: pulls under way end in peace.
     #[arg(long, env = "PLATEN_RECLAIM_GRACE", default_value_t = 60)]
     pub reclaim_grace: u64,
@@ -73,6 +81,11 @@ impl Config {
     /// The database: the one given, else one on this machine.
     pub fn database(&self) -> &str {
         self.database_url.as_deref().unwrap_or("postgres://127.0.0.1/platen")
+    }
+
+    /// What the layers of an image may hold.
+    pub fn limits(&self) -> oci::limits::Limits {
+        oci::limits::Limits { bytes: self.max_bytes, entries: self.max_entries, ..Default::default() }
     }
 
     /// The grace time of a reclaim.

@@ -1,19 +1,22 @@
 //! The certificate: a digest of a file tree, computed from the layered model and again from the flat bytes.
 //!
-//! Canonical form: for every path in byte order, a record of the path; then for the first path of an inode its type,
-//! mode, owner, group, time, extended attributes in the order of their names, and content digest and size, link
-//! target or device; for any further path of an inode, the first one. Every variable part is preceded by its length.
-//! The certificate is the BLAKE3 of all records.
+//! Canonical form: for every path, in the order of its names, a record of the path; then for the first path of an inode
+//! the digest of the inode; for any further path of an inode, the first one. The digest of an inode is the BLAKE3 of its
+//! type, its content's digest and size, link target or device, its mode, owner, group and time, and its extended
+//! attributes in the order of their names. Every variable part is preceded by its length. The certificate is the BLAKE3
+//! of all records.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
-use std::io::Read;
 
-use oci::layer::{Entry, Kind, LayerError, LayerReader, Meta};
-use oci::limits::{Budget, Limits};
+use oci::layer::Meta;
 
-use crate::index::Content;
-use crate::tree::{Body, Id, Place, Tree};
+use crate::index::What;
+use crate::tree::{Id, Tree};
+
+mod certify;
+
+pub use certify::certify;
 
 /// A digest of a file tree: `blake3:<hex>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,12 +46,8 @@ impl Certificate {
     }
 }
 
-enum Record<'a> {
-    File { digest: [u8; 32], size: u64 },
-    Kind(&'a Kind),
-    Symlink(&'a [u8]),
-    Dir,
-}
+/// The digest of an inode.
+type Inode = [u8; 32];
 
 #[derive(Default)]
 struct Writer(blake3::Hasher);
@@ -59,35 +58,13 @@ impl Writer {
         self.0.update(bytes);
     }
 
-    fn inode(&mut self, path: &[u8], record: &Record<'_>, meta: &Meta) {
+    /// The first path of an inode.
+    fn inode(&mut self, path: &[u8], inode: &Inode) {
         self.bytes(path);
-        match record {
-            Record::File { digest, size } => {
-                self.bytes(b"file");
-                self.bytes(digest);
-                self.bytes(&size.to_le_bytes());
-            }
-            Record::Symlink(target) => {
-                self.bytes(b"symlink");
-                self.bytes(target);
-            }
-            Record::Dir => self.bytes(b"dir"),
-            Record::Kind(Kind::Char(major, minor)) => self.bytes(format!("char {major} {minor}").as_bytes()),
-            Record::Kind(Kind::Block(major, minor)) => {
-                self.bytes(format!("block {major} {minor}").as_bytes())
-            }
-            Record::Kind(_) => self.bytes(b"fifo"),
-        }
-        let Meta { mode, uid, gid, mtime, xattrs } = meta;
-        let fixed = format!("{mode:o} {uid} {gid} {} {}", mtime.seconds, mtime.nanos);
-        self.bytes(fixed.as_bytes());
-        self.bytes(&(xattrs.len() as u64).to_le_bytes());
-        for (name, value) in xattrs {
-            self.bytes(name);
-            self.bytes(value);
-        }
+        self.bytes(inode);
     }
 
+    /// A further path of an inode.
     fn link(&mut self, path: &[u8], first: &[u8]) {
         self.bytes(path);
         self.bytes(b"link");
@@ -99,89 +76,58 @@ impl Writer {
     }
 }
 
-/// The certificate of the model.
-pub(crate) fn of_tree(tree: &Tree, names: &[(Place, Box<[u8]>, Id)]) -> Certificate {
-    let mut sorted: Vec<(&[u8], Id)> = names.iter().map(|(_, path, id)| (&**path, *id)).collect();
-    sorted.sort_unstable();
-    let mut first: HashMap<Id, &[u8]> = HashMap::new();
+/// The digest of what an inode is and of what is kept about it.
+fn inode(what: What<'_>, meta: &Meta) -> Inode {
     let mut out = Writer::default();
-    for (path, id) in sorted {
-        let Some(inode) = tree.inode(id) else { continue };
-        let record = match &inode.body {
-            Body::Dir { .. } => Record::Dir,
-            Body::File { content: Content { digest, size, .. }, .. } => {
-                Record::File { digest: *digest, size: *size }
-            }
-            Body::Symlink(target) => Record::Symlink(target),
-            Body::Device(kind) => Record::Kind(kind),
-        };
-        match (first.get(&id), &inode.body) {
-            (Some(first), body) if !matches!(body, Body::Dir { .. }) => out.link(path, first),
-            _ => {
-                first.insert(id, path);
-                out.inode(path, &record, &inode.meta);
-            }
+    match what {
+        What::File(content) => {
+            out.bytes(b"file");
+            out.bytes(&content.digest);
+            out.bytes(&content.size.to_le_bytes());
         }
+        What::Symlink(target) => {
+            out.bytes(b"symlink");
+            out.bytes(target);
+        }
+        What::Dir => out.bytes(b"dir"),
+        What::Char(major, minor) => out.bytes(format!("char {major} {minor}").as_bytes()),
+        What::Block(major, minor) => out.bytes(format!("block {major} {minor}").as_bytes()),
+        What::Fifo => out.bytes(b"fifo"),
+        // Neither a link nor a marker is an inode.
+        What::Hardlink(_) | What::Whiteout | What::Opaque => {}
     }
-    out.finish()
+    let Meta { mode, uid, gid, mtime, xattrs } = meta;
+    let fixed = format!("{mode:o} {uid} {gid} {} {}", mtime.seconds, mtime.nanos);
+    out.bytes(fixed.as_bytes());
+    out.bytes(&(xattrs.len() as u64).to_le_bytes());
+    for (name, value) in xattrs {
+        out.bytes(name);
+        out.bytes(value);
+    }
+    out.0.finalize().into()
 }
 
-/// Reads a flat tar back, and computes its certificate. It shares the layer reader with the import, but nothing with
-/// the model or the writer.
-///
-/// # Errors
-/// When the tar is damaged, or is not flat: it has a path twice, a marker, or a link to what is not before it.
-pub fn certify<R: Read + Send + 'static>(
-    plain: R,
-    limits: Limits,
-) -> Result<(Certificate, [u8; 32]), LayerError> {
-    let mut reader = LayerReader::open(plain, Budget::new(limits))?;
-    let mut inodes: Vec<(Entry, [u8; 32])> = Vec::new();
-    let mut paths: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
-    let mut buffer = vec![0; 128 << 10];
-    while let Some(entry) = reader.next_entry()? {
-        let place = paths.len() as u64;
-        let not_flat = |what| LayerError::new("verify.not_flat", what).at(place, &entry.path);
-        let inode = match &entry.kind {
-            Kind::Whiteout | Kind::Opaque => return Err(not_flat("The flat layer holds a whiteout.")),
-            Kind::Hardlink(target) => {
-                *paths.get(target).ok_or_else(|| not_flat("A hardlink stands before its target."))?
-            }
-            _ => inodes.len(),
-        };
-        if paths.insert(entry.path.clone(), inode).is_some() {
-            return Err(not_flat("A path stands twice in the flat layer."));
+/// The certificate of the model.
+pub(crate) fn of_tree(tree: &Tree<'_>) -> Certificate {
+    // Only inodes of several names need to be remembered by the first; a name is told by its number on the way.
+    let mut names = vec![0u8; tree.inodes()];
+    tree.by_path(|_, id| {
+        if let Some(count) = names.get_mut(id as usize) {
+            *count = count.saturating_add(1);
         }
-        if inode < inodes.len() {
-            continue;
-        }
-        let mut hash = blake3::Hasher::new();
-        if matches!(entry.kind, Kind::File(_)) {
-            loop {
-                let read = reader.read_content(&mut buffer)?;
-                let Some(fresh) = buffer.get(..read).filter(|fresh| !fresh.is_empty()) else { break };
-                hash.update(fresh);
-            }
-        }
-        inodes.push((entry, hash.finalize().into()));
-    }
-    let ended = reader.end()?;
-    let mut first: HashMap<usize, &[u8]> = HashMap::new();
+    });
+    let mut first: HashMap<Id, Vec<u8>> = HashMap::new();
     let mut out = Writer::default();
-    for (path, inode) in &paths {
-        let Some((entry, digest)) = inodes.get(*inode) else { continue };
-        if let Some(first) = first.get(inode) {
+    tree.by_path(|path, id| {
+        let (Some((what, _)), Some(meta)) = (tree.what(id), tree.meta(id)) else { return };
+        if let Some(first) = first.get(&id) {
             out.link(path, first);
-            continue;
+            return;
         }
-        first.insert(*inode, path);
-        let record = match &entry.kind {
-            Kind::File(size) => Record::File { digest: *digest, size: *size },
-            Kind::Symlink(target) => Record::Symlink(target),
-            Kind::Dir => Record::Dir,
-            kind => Record::Kind(kind),
-        };
-        out.inode(path, &record, &entry.meta);
-    }
-    Ok((out.finish(), ended.diff_id))
+        if names.get(id as usize).is_some_and(|count| *count > 1) {
+            first.insert(id, path.to_vec());
+        }
+        out.inode(path, &inode(what, meta));
+    });
+    out.finish()
 }

@@ -1,10 +1,12 @@
 //! A layer index: a layer's entries in order, with their metadata and the digests of their contents.
+//!
+//! It is what an image costs in memory, so it is kept flat: a row of 24 bytes an entry, names and link targets one after
+//! the other in one buffer, metadata once for neighbours that are alike.
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 
-use oci::layer::{Kind, LayerError, LayerReader, Meta};
+use oci::layer::{Entry, Kind, LayerError, LayerReader, Meta};
 use oci::limits::Budget;
 
 use crate::contents::{Contents, Spool};
@@ -21,23 +23,66 @@ pub struct Content {
 }
 
 /// What an entry is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What<'a> {
     /// A regular file.
     File(Content),
-    /// Anything else. Never [`Kind::File`].
-    Other(Kind),
+    /// A directory.
+    Dir,
+    /// A symbolic link to this.
+    Symlink(&'a [u8]),
+    /// Another name of this path, which stands as it was written.
+    Hardlink(&'a [u8]),
+    /// A character device: major, minor.
+    Char(u32, u32),
+    /// A block device: major, minor.
+    Block(u32, u32),
+    /// A named pipe.
+    Fifo,
+    /// Deletes its path in the layers below.
+    Whiteout,
+    /// Hides the children of its path in the layers below.
+    Opaque,
 }
 
 /// An entry of a layer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item<'a> {
     /// Its normalised path; empty for the root.
-    pub path: Box<[u8]>,
+    pub path: &'a [u8],
     /// What it is.
-    pub what: What,
-    /// What is kept about it. Shared: most entries of a layer look alike.
-    pub meta: Arc<Meta>,
+    pub what: What<'a>,
+    /// What is kept about it.
+    pub meta: &'a Meta,
+}
+
+/// A piece of the text.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    at: u32,
+    length: u16,
+}
+
+/// [`What`], as it is kept.
+#[derive(Debug, Clone, Copy)]
+enum Kept {
+    /// The file of this number.
+    File(u32),
+    Dir,
+    Symlink(Span),
+    Hardlink(Span),
+    Char(u32, u32),
+    Block(u32, u32),
+    Fifo,
+    Whiteout,
+    Opaque,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    path: Span,
+    kept: Kept,
+    meta: u32,
 }
 
 /// A layer that was read once, to its end.
@@ -47,12 +92,103 @@ pub struct LayerIndex {
     pub diff_id: [u8; 32],
     /// How many those are.
     pub plain: u64,
-    /// Its entries, in order.
-    pub items: Vec<Item>,
     /// What was odd, one sentence each.
     pub warnings: Vec<String>,
+    /// How many more warnings there were.
+    pub unsaid: u64,
     /// The contents of its files.
     pub contents: Contents,
+    rows: Vec<Row>,
+    files: Vec<Content>,
+    metas: Vec<Meta>,
+    text: Vec<u8>,
+}
+
+impl LayerIndex {
+    /// How many entries there are.
+    pub fn entries(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// An entry by its place.
+    pub fn get(&self, entry: usize) -> Option<Item<'_>> {
+        let row = self.rows.get(entry)?;
+        let what = match row.kept {
+            Kept::File(number) => What::File(*self.files.get(number as usize)?),
+            Kept::Dir => What::Dir,
+            Kept::Symlink(target) => What::Symlink(self.text(target)),
+            Kept::Hardlink(target) => What::Hardlink(self.text(target)),
+            Kept::Char(major, minor) => What::Char(major, minor),
+            Kept::Block(major, minor) => What::Block(major, minor),
+            Kept::Fifo => What::Fifo,
+            Kept::Whiteout => What::Whiteout,
+            Kept::Opaque => What::Opaque,
+        };
+        Some(Item { path: self.text(row.path), what, meta: self.metas.get(row.meta as usize)? })
+    }
+
+    /// The entries in order, with their places.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, Item<'_>)> {
+        (0..self.rows.len()).filter_map(|entry| Some((entry, self.get(entry)?)))
+    }
+
+    fn text(&self, span: Span) -> &[u8] {
+        let from = span.at as usize;
+        self.text.get(from..from + usize::from(span.length)).unwrap_or_default()
+    }
+}
+
+/// An index that is growing.
+#[derive(Debug, Default)]
+struct Growing {
+    rows: Vec<Row>,
+    files: Vec<Content>,
+    metas: Vec<Meta>,
+    text: Vec<u8>,
+}
+
+impl Growing {
+    fn add(&mut self, entry: Entry, content: Option<Content>) -> Result<(), LayerError> {
+        let path = self.keep(&entry.path)?;
+        let kept = match (entry.kind, content) {
+            (_, Some(content)) => {
+                self.files.push(content);
+                Kept::File(number(self.files.len() - 1)?)
+            }
+            (Kind::Symlink(target), None) => Kept::Symlink(self.keep(&target)?),
+            (Kind::Hardlink(target), None) => Kept::Hardlink(self.keep(&target)?),
+            (Kind::Char(major, minor), None) => Kept::Char(major, minor),
+            (Kind::Block(major, minor), None) => Kept::Block(major, minor),
+            (Kind::Fifo, None) => Kept::Fifo,
+            (Kind::Whiteout, None) => Kept::Whiteout,
+            (Kind::Opaque, None) => Kept::Opaque,
+            (Kind::Dir | Kind::File(_), None) => Kept::Dir,
+        };
+        if self.metas.last() != Some(&entry.meta) {
+            self.metas.push(entry.meta);
+        }
+        self.rows.push(Row { path, kept, meta: number(self.metas.len() - 1)? });
+        Ok(())
+    }
+
+    fn keep(&mut self, text: &[u8]) -> Result<Span, LayerError> {
+        let span =
+            Span { at: number(self.text.len())?, length: u16::try_from(text.len()).map_err(|_| too_many())? };
+        self.text.extend_from_slice(text);
+        Ok(span)
+    }
+}
+
+fn number(place: usize) -> Result<u32, LayerError> {
+    u32::try_from(place).map_err(|_| too_many())
+}
+
+/// Beyond what the numbers of an index can say, whatever the operator allows: four thousand million.
+fn too_many() -> LayerError {
+    LayerError::new(
+        "layer.too_many_entries",
+        "A layer holds more entries or longer names than can be counted.",
+    )
 }
 
 /// Reads a layer's compressed bytes to their end. Contents go into an unnamed file in `dir`.
@@ -69,10 +205,10 @@ pub fn read_layer<R: Read + Send + 'static>(
     };
     let mut reader = LayerReader::open(input, budget.clone())?;
     let mut spool = Spool::new(dir).map_err(disk)?;
-    let mut items: Vec<Item> = Vec::new();
+    let mut index = Growing::default();
     let mut buffer = vec![0; 128 << 10];
     while let Some(entry) = reader.next_entry()? {
-        let what = match entry.kind {
+        let content = match entry.kind {
             Kind::File(size) => {
                 let (at, mut hash) = (spool.at(), blake3::Hasher::new());
                 loop {
@@ -81,17 +217,24 @@ pub fn read_layer<R: Read + Send + 'static>(
                     hash.update(fresh);
                     spool.append(fresh).map_err(disk)?;
                 }
-                What::File(Content { digest: hash.finalize().into(), size, at })
+                Some(Content { digest: hash.finalize().into(), size, at })
             }
-            other => What::Other(other),
+            _ => None,
         };
-        let meta = match items.last() {
-            Some(last) if *last.meta == entry.meta => Arc::clone(&last.meta),
-            _ => Arc::new(entry.meta),
-        };
-        items.push(Item { path: entry.path.into(), what, meta });
+        index.add(entry, content)?;
     }
     let ended = reader.end()?;
     let contents = spool.finish().map_err(disk)?;
-    Ok(LayerIndex { diff_id: ended.diff_id, plain: ended.plain, items, warnings: ended.warnings, contents })
+    let Growing { rows, files, metas, text } = index;
+    Ok(LayerIndex {
+        diff_id: ended.diff_id,
+        plain: ended.plain,
+        warnings: ended.warnings,
+        unsaid: ended.unsaid,
+        contents,
+        rows,
+        files,
+        metas,
+        text,
+    })
 }

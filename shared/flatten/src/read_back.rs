@@ -28,8 +28,7 @@ pub struct ReadBack {
 pub fn read_back<R: Read + Send + 'static>(blob: R) -> Result<ReadBack, LayerError> {
     let (done, digest) = std::sync::mpsc::channel();
     let blob = Hashing { inner: blob, hash: Sha256::new(), done };
-    let limits = Limits { bytes: u64::MAX / 4, entries: u64::MAX, ..Limits::default() };
-    let (certificate, diff_id) = certify(blob, limits)?;
+    let (certificate, diff_id) = certify(blob, Limits::stored())?;
     let gone = || LayerError::new("verify.unreadable", "The reader of the blob went away.");
     Ok(ReadBack { digest: digest.recv().map_err(|_| gone())?, diff_id, certificate })
 }

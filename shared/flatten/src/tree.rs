@@ -2,17 +2,20 @@
 //!
 //! A layer is applied in two passes, since whiteouts act on the layers below wherever they stand in their own: first
 //! every deletion, against the tree as the layers below left it, then every entry in order.
+//!
+//! An inode does not hold what its entry says: it says which entry that is.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use oci::layer::{Kind, Meta};
+use oci::layer::Meta;
+use oci::limits::Limits;
 
-use crate::index::{Content, Item, LayerIndex, What};
+use crate::index::{Item, LayerIndex, What};
 
 mod apply;
 mod error;
 mod resolve;
+mod walk;
 
 pub use error::TreeError;
 
@@ -21,12 +24,23 @@ pub(crate) type Id = u32;
 
 pub(crate) const ROOT: Id = 0;
 
-/// Where a path was last set: layer, entry, and a place for parents that had to be made for it.
+/// An entry: of which layer, and which one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct At {
     pub(crate) layer: u32,
     pub(crate) entry: u32,
+}
+
+/// Where a path was last set: the entry, and a place for parents that had to be made for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) at: At,
     pub(crate) step: u16,
+}
+
+impl Place {
+    /// The entry itself, which stands after its parents.
+    const ENTRY: u16 = u16::MAX;
 }
 
 /// A name in a directory.
@@ -36,7 +50,7 @@ pub(crate) struct Name {
     pub(crate) place: Place,
 }
 
-/// How far a directory is from the root. It never moves.
+/// How far a directory is from the root. It never moves, so that is known when it is made.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Reach {
     /// Bytes of its path, with a slash after each name.
@@ -46,123 +60,159 @@ pub(crate) struct Reach {
 }
 
 #[derive(Debug)]
+pub(crate) struct Dir {
+    pub(crate) parent: Id,
+    pub(crate) name: Box<[u8]>,
+    pub(crate) reach: Reach,
+    pub(crate) names: BTreeMap<Box<[u8]>, Name>,
+}
+
+#[derive(Debug)]
 pub(crate) enum Body {
-    Dir { parent: Id, reach: Reach, names: BTreeMap<Box<[u8]>, Name> },
-    File { content: Content, layer: u32 },
-    Symlink(Box<[u8]>),
-    Device(Kind),
+    Dir(Box<Dir>),
+    /// Whatever this entry is.
+    Leaf(At),
+}
+
+/// What is kept about an inode.
+#[derive(Debug)]
+enum Kept {
+    /// What a directory is that no layer has an entry for.
+    Made,
+    /// What this entry says.
+    Of(At),
+    /// What several entries make together.
+    Own(Box<Meta>),
 }
 
 #[derive(Debug)]
 pub(crate) struct Inode {
     pub(crate) body: Body,
-    pub(crate) meta: Arc<Meta>,
+    kept: Kept,
 }
 
 /// The file system that the layers applied so far make.
 #[derive(Debug)]
-pub struct Tree {
-    pub(crate) inodes: Vec<Inode>,
+pub struct Tree<'a> {
+    layers: Vec<&'a LayerIndex>,
+    inodes: Vec<Inode>,
     /// Where the root's own attributes were set, if any layer did.
-    pub(crate) root: Option<Place>,
-    layers: u32,
+    root: Option<Place>,
+    limits: Limits,
+    /// Components of symbolic links' targets followed so far.
+    followed: u64,
     warnings: Vec<String>,
+    unsaid: u64,
+    made: Meta,
 }
 
-/// What a parent is that no layer has an entry for.
-fn missing_parent() -> Arc<Meta> {
-    Arc::new(Meta { mode: 0o755, ..Meta::default() })
-}
+/// Warnings of an image beyond this are only counted: they are kept in its row and its log.
+const WARNINGS: usize = 200;
 
-impl Default for Tree {
+impl Default for Tree<'_> {
     fn default() -> Self {
-        let root = Inode {
-            body: Body::Dir { parent: ROOT, reach: Reach::default(), names: BTreeMap::new() },
-            meta: missing_parent(),
-        };
-        Self { inodes: vec![root], root: None, layers: 0, warnings: Vec::new() }
+        Self::new(Limits::default())
     }
 }
 
-impl Tree {
+impl<'a> Tree<'a> {
+    /// An empty file system, within limits.
+    pub fn new(limits: Limits) -> Self {
+        let root =
+            Dir { parent: ROOT, name: Box::default(), reach: Reach::default(), names: BTreeMap::new() };
+        Self {
+            layers: Vec::new(),
+            inodes: vec![Inode { body: Body::Dir(Box::new(root)), kept: Kept::Made }],
+            root: None,
+            limits,
+            followed: 0,
+            warnings: Vec::new(),
+            unsaid: 0,
+            made: Meta { mode: 0o755, ..Meta::default() },
+        }
+    }
+
     /// Applies the next layer.
     ///
     /// # Errors
     /// When it holds something that no file system could: the error tells which entry.
-    pub fn apply(&mut self, layer: &LayerIndex) -> Result<(), TreeError> {
-        apply::layer(self, &layer.items)?;
-        self.warnings.extend(layer.warnings.iter().take(1000 - self.warnings.len().min(1000)).cloned());
-        self.layers += 1;
+    pub fn apply(&mut self, layer: &'a LayerIndex) -> Result<(), TreeError> {
+        self.layers.push(layer);
+        apply::layer(self, layer)?;
+        for warning in &layer.warnings {
+            self.keep_warning(|| warning.clone());
+        }
+        self.unsaid += layer.unsaid;
         Ok(())
     }
 
     /// What was odd in the layers applied so far, one sentence each.
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
+    pub fn warnings(&self) -> Vec<String> {
+        let more = (self.unsaid > 0).then(|| format!("… and {} more warnings.", self.unsaid));
+        self.warnings.iter().cloned().chain(more).collect()
     }
 
-    pub(crate) fn warn(&mut self, path: &[u8], what: &str) {
-        if self.warnings.len() < 1000 {
-            self.warnings.push(format!("`{}`: {what}.", oci::path::show(path)));
+    fn warn(&mut self, path: &[u8], what: &str) {
+        self.keep_warning(|| format!("`{}`: {what}.", oci::path::show(path)));
+    }
+
+    fn keep_warning(&mut self, warning: impl FnOnce() -> String) {
+        if self.warnings.len() < WARNINGS {
+            self.warnings.push(warning());
+        } else {
+            self.unsaid += 1;
         }
     }
 
-    pub(crate) fn inode(&self, id: Id) -> Option<&Inode> {
+    /// The layer of an entry.
+    pub(crate) fn layer(&self, at: At) -> Option<&'a LayerIndex> {
+        self.layers.get(at.layer as usize).copied()
+    }
+
+    fn item(&self, at: At) -> Option<Item<'a>> {
+        self.layer(at)?.get(at.entry as usize)
+    }
+
+    fn inode(&self, id: Id) -> Option<&Inode> {
         self.inodes.get(id as usize)
     }
 
-    pub(crate) fn names(&self, id: Id) -> Option<&BTreeMap<Box<[u8]>, Name>> {
+    pub(crate) fn inodes(&self) -> usize {
+        self.inodes.len()
+    }
+
+    /// What an inode is, and which entry made it what it is. Directories have none.
+    pub(crate) fn what(&self, id: Id) -> Option<(What<'a>, Option<At>)> {
+        match self.inode(id)?.body {
+            Body::Dir(_) => Some((What::Dir, None)),
+            Body::Leaf(at) => Some((self.item(at)?.what, Some(at))),
+        }
+    }
+
+    /// What is kept about an inode.
+    pub(crate) fn meta(&self, id: Id) -> Option<&Meta> {
+        match &self.inode(id)?.kept {
+            Kept::Made => Some(&self.made),
+            Kept::Of(at) => Some(self.item(*at)?.meta),
+            Kept::Own(meta) => Some(meta),
+        }
+    }
+
+    pub(crate) fn dir(&self, id: Id) -> Option<&Dir> {
         match &self.inode(id)?.body {
-            Body::Dir { names, .. } => Some(names),
-            _ => None,
+            Body::Dir(dir) => Some(dir),
+            Body::Leaf(_) => None,
         }
     }
 
-    pub(crate) fn names_mut(&mut self, id: Id) -> Option<&mut BTreeMap<Box<[u8]>, Name>> {
+    fn names_mut(&mut self, id: Id) -> Option<&mut BTreeMap<Box<[u8]>, Name>> {
         match &mut self.inodes.get_mut(id as usize)?.body {
-            Body::Dir { names, .. } => Some(names),
-            _ => None,
+            Body::Dir(dir) => Some(&mut dir.names),
+            Body::Leaf(_) => None,
         }
     }
 
-    pub(crate) fn child(&self, dir: Id, name: &[u8]) -> Option<Name> {
-        self.names(dir)?.get(name).copied()
+    fn child(&self, dir: Id, name: &[u8]) -> Option<Name> {
+        self.dir(dir)?.names.get(name).copied()
     }
-
-    pub(crate) fn is_dir(&self, id: Id) -> bool {
-        matches!(self.inode(id), Some(Inode { body: Body::Dir { .. }, .. }))
-    }
-
-    /// Every name, in the order it is written; paths are those of the tree, whatever symlinks they were set through.
-    pub(crate) fn walk(&self) -> Vec<(Place, Box<[u8]>, Id)> {
-        let mut found = Vec::new();
-        let mut dirs: Vec<(Box<[u8]>, Id)> = vec![(Box::default(), ROOT)];
-        while let Some((path, dir)) = dirs.pop() {
-            for (name, target) in self.names(dir).into_iter().flatten() {
-                let full: Box<[u8]> =
-                    if path.is_empty() { name.clone() } else { [&path, &b"/"[..], name].concat().into() };
-                if self.is_dir(target.inode) {
-                    dirs.push((full.clone(), target.inode));
-                }
-                found.push((target.place, full, target.inode));
-            }
-        }
-        if let Some(place) = self.root {
-            found.push((place, Box::default(), ROOT));
-        }
-        // Places are unique but for names moved into one by the same entry, which cannot be: the path decides.
-        found.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-        found
-    }
-}
-
-/// The body of an inode for an entry that is no link and no marker.
-pub(crate) fn body(item: &Item, layer: u32, parent: Id, reach: Reach) -> Option<Body> {
-    Some(match &item.what {
-        What::File(content) => Body::File { content: *content, layer },
-        What::Other(Kind::Dir) => Body::Dir { parent, reach, names: BTreeMap::new() },
-        What::Other(Kind::Symlink(target)) => Body::Symlink(target.as_slice().into()),
-        What::Other(kind @ (Kind::Char(..) | Kind::Block(..) | Kind::Fifo)) => Body::Device(kind.clone()),
-        What::Other(_) => return None,
-    })
 }

@@ -2,8 +2,10 @@
 
 use std::io::{self, Read, Write};
 
-use oci::layer::{Kind, Meta, Time};
+use oci::layer::{Meta, Time};
 use tar::{EntryType, Header};
+
+use crate::index::What;
 
 /// A regular file of this many bytes or more is handed over on its own.
 pub const BIG: u64 = 256 * 1024;
@@ -48,7 +50,7 @@ impl<W: Write> Sink for W {
 /// What a header says.
 pub(crate) struct Head<'a> {
     pub(crate) path: &'a [u8],
-    pub(crate) kind: &'a Kind,
+    pub(crate) what: What<'a>,
     pub(crate) meta: &'a Meta,
 }
 
@@ -61,7 +63,7 @@ impl Head<'_> {
     pub(crate) fn blocks(&self) -> Vec<u8> {
         let mut pax = Vec::new();
         let mut header = Header::new_ustar();
-        let (kind, size, link, device) = parts(self.kind);
+        let (kind, size, link, device) = parts(self.what);
         header.set_entry_type(kind);
         // Directories end with a slash, for readers that look there.
         let mut path = if self.path.is_empty() { b"./".to_vec() } else { self.path.to_vec() };
@@ -101,16 +103,16 @@ impl Head<'_> {
 
 type Parts<'a> = (EntryType, u64, &'a [u8], Option<(u32, u32)>);
 
-fn parts(kind: &Kind) -> Parts<'_> {
-    match kind {
-        Kind::File(size) => (EntryType::Regular, *size, b"", None),
-        Kind::Symlink(target) => (EntryType::Symlink, 0, target, None),
-        Kind::Hardlink(target) => (EntryType::Link, 0, target, None),
-        Kind::Char(major, minor) => (EntryType::Char, 0, b"", Some((*major, *minor))),
-        Kind::Block(major, minor) => (EntryType::Block, 0, b"", Some((*major, *minor))),
-        Kind::Fifo => (EntryType::Fifo, 0, b"", None),
+fn parts(what: What<'_>) -> Parts<'_> {
+    match what {
+        What::File(content) => (EntryType::Regular, content.size, b"", None),
+        What::Symlink(target) => (EntryType::Symlink, 0, target, None),
+        What::Hardlink(target) => (EntryType::Link, 0, target, None),
+        What::Char(major, minor) => (EntryType::Char, 0, b"", Some((major, minor))),
+        What::Block(major, minor) => (EntryType::Block, 0, b"", Some((major, minor))),
+        What::Fifo => (EntryType::Fifo, 0, b"", None),
         // Markers never get here; a directory would be harmless.
-        Kind::Dir | Kind::Whiteout | Kind::Opaque => (EntryType::Directory, 0, b"", None),
+        What::Dir | What::Whiteout | What::Opaque => (EntryType::Directory, 0, b"", None),
     }
 }
 

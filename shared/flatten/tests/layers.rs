@@ -56,9 +56,8 @@ fn flat(layers: &[Vec<u8>]) -> Result<Vec<u8>, &'static str> {
     for index in &indexes {
         tree.apply(index).map_err(|e| e.code())?;
     }
-    let contents: Vec<_> = indexes.iter().map(|i| i.contents.clone()).collect();
     let mut out = Vec::new();
-    let flat = emit(&tree, &contents, &mut out).unwrap();
+    let flat = emit(&tree, &mut out).unwrap();
     assert_eq!(flat.plain, out.len() as u64);
     let (certificate, _) = certify(std::io::Cursor::new(out.clone()), Limits::default()).unwrap();
     assert_eq!(certificate, flat.certificate, "the certificate of the model and of the bytes");

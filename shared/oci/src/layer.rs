@@ -48,6 +48,12 @@ pub struct Meta {
 /// Names and values of extended attributes.
 pub type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
+/// Bytes that extended attributes take as PAX records, at most.
+pub fn xattr_bytes(xattrs: &Xattrs) -> usize {
+    // Length, blank, `SCHILY.xattr.`, `=`, newline.
+    xattrs.iter().map(|(name, value)| name.len() + value.len() + 32).sum()
+}
+
 /// An entry of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -91,6 +97,8 @@ pub struct Ended {
     pub plain: u64,
     /// What was odd, one sentence each.
     pub warnings: Vec<String>,
+    /// How many more warnings there were: what is kept of them is bounded.
+    pub unsaid: u64,
 }
 
 /// A boxed source of bytes.

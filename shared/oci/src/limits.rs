@@ -25,10 +25,26 @@ pub struct Limits {
     pub xattr: usize,
     /// Extended attributes of one entry.
     pub xattrs: usize,
+    /// All extended attributes of one entry, as PAX records: with its names they must fit into one PAX header, of which
+    /// many readers take no more than 1 MiB.
+    pub xattr_bytes: usize,
     /// Pieces of one sparse file.
     pub sparse: usize,
     /// The base-2 logarithm of a zstd window: 26 is 64 MiB.
     pub zstd_window: u32,
+    /// Paths, link targets and extended attributes of all entries, in memory: so much for an image ...
+    pub text: u64,
+    /// ... and so much more for each of its entries. Without it an entry could hold a PAX header of 1 MiB in memory.
+    pub text_entry: u64,
+}
+
+impl Limits {
+    /// For bytes that were held to the limits when they were made: only what bounds a single entry still counts.
+    pub fn stored() -> Self {
+        // A quarter leaves room to add to without running over.
+        let most = u64::MAX / 4;
+        Self { bytes: most, entries: most, text: most, ..Self::default() }
+    }
 }
 
 impl Default for Limits {
@@ -43,8 +59,11 @@ impl Default for Limits {
             pax: 1 << 20,
             xattr: 64 << 10,
             xattrs: 1000,
+            xattr_bytes: (1 << 20) - (16 << 10),
             sparse: 100_000,
             zstd_window: 26,
+            text: 64 << 20,
+            text_entry: 400,
         }
     }
 }
@@ -53,7 +72,14 @@ impl Default for Limits {
 #[derive(Debug, Clone)]
 pub struct Budget {
     limits: Arc<Limits>,
-    used: Arc<(AtomicU64, AtomicU64)>,
+    used: Arc<Used>,
+}
+
+#[derive(Debug, Default)]
+struct Used {
+    bytes: AtomicU64,
+    entries: AtomicU64,
+    text: AtomicU64,
 }
 
 impl Budget {
@@ -69,19 +95,32 @@ impl Budget {
 
     /// Uses bytes; false when there are not so many left.
     pub(crate) fn bytes(&self, more: u64) -> bool {
-        let before = self.used.0.fetch_add(more.min(u64::MAX >> 2), Ordering::Relaxed);
-        before.saturating_add(more) <= self.limits.bytes
+        add(&self.used.bytes, more) <= self.limits.bytes
     }
 
     /// Would so many bytes be too many?
     pub(crate) fn has(&self, more: u64) -> bool {
-        self.used.0.load(Ordering::Relaxed).saturating_add(more) <= self.limits.bytes
+        self.used.bytes.load(Ordering::Relaxed).saturating_add(more) <= self.limits.bytes
     }
 
     /// Uses one entry; false when there is none left.
     pub(crate) fn entry(&self) -> bool {
-        self.used.1.fetch_add(1, Ordering::Relaxed) < self.limits.entries
+        add(&self.used.entries, 1) <= self.limits.entries
     }
+
+    /// Uses memory for names and attributes; false when there is not so much left.
+    pub(crate) fn text(&self, more: u64) -> bool {
+        let entries = self.used.entries.load(Ordering::Relaxed);
+        let most = self.limits.text.saturating_add(entries.saturating_mul(self.limits.text_entry));
+        add(&self.used.text, more) <= most
+    }
+}
+
+/// Adds without running over: a hostile size must not begin again at 0. Answers the sum.
+fn add(used: &AtomicU64, more: u64) -> u64 {
+    let sum = |before: u64| Some(before.saturating_add(more));
+    let before = used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum).unwrap_or_else(|before| before);
+    before.saturating_add(more)
 }
 
 impl Default for Budget {

@@ -40,18 +40,34 @@ pub fn components(raw: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     raw.split(|b| *b == b'/').filter(|part| !part.is_empty() && *part != b".")
 }
 
-/// A path as text for people: what is not printable UTF-8 is escaped.
+/// What is shown of a path at most, in characters: it stands in rows, logs and answers.
+const SHOWN: usize = 300;
+
+/// A path as text for people: what is not printable UTF-8, or would turn or hide other text, is escaped; a long one is
+/// cut.
 pub fn show(path: &[u8]) -> String {
     let mut text = String::new();
+    let mut room = SHOWN;
     for chunk in path.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c.is_control() { text.extend(c.escape_default()) } else { text.push(c) }
-        }
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
+        let valid = chunk.valid().chars().map(|c| {
+            if c.is_control() || moves_text(c) { c.escape_default().to_string() } else { c.to_string() }
+        });
+        let invalid = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}"));
+        for piece in valid.chain(invalid) {
+            let Some(left) = room.checked_sub(piece.chars().count()) else {
+                text.push('…');
+                return text;
+            };
+            room = left;
+            text.push_str(&piece);
         }
     }
     text
+}
+
+/// Line and paragraph separators, zero-width characters, and what changes the direction of writing (Unicode TR 36).
+fn moves_text(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 fn escape() -> LayerError {
@@ -106,5 +122,8 @@ mod tests {
     #[test]
     fn what_is_shown_is_harmless() {
         assert_eq!(show(b"a\x1b[31m\xff\n"), "a\\u{1b}[31m\\xff\\n");
+        assert_eq!(show("a\u{202e}b".as_bytes()), "a\\u{202e}b");
+        assert_eq!(show(&[b'a'; 300]).len(), 300);
+        assert_eq!(show(&[0xff; 4095]).chars().count(), 301, "cut, and said so");
     }
 }

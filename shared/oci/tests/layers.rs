@@ -6,60 +6,10 @@ use std::io::{Cursor, Write};
 
 use oci::layer::{Entry, Kind, LayerReader, Time};
 use oci::limits::{Budget, Limits};
+use testkit::raw::{Header, end, file, gnu_long, padded, pax};
 
-/// A header block: name, type, size, link; checksum last.
 fn header(name: &str, kind: u8, size: u64, link: &str) -> Vec<u8> {
-    edited(name, kind, size, link, |_| {})
-}
-
-fn edited(name: &str, kind: u8, size: u64, link: &str, edit: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut block = vec![0; 512];
-    block[..name.len()].copy_from_slice(name.as_bytes());
-    block[100..107].copy_from_slice(b"0000644");
-    block[108..115].copy_from_slice(b"0000000");
-    block[116..123].copy_from_slice(b"0000000");
-    let digits = format!("{size:011o}");
-    block[124..124 + digits.len()].copy_from_slice(digits.as_bytes());
-    block[136..147].copy_from_slice(b"00000000001");
-    block[156] = kind;
-    block[157..157 + link.len()].copy_from_slice(link.as_bytes());
-    block[257..265].copy_from_slice(b"ustar\x0000");
-    edit(&mut block);
-    block[148..156].fill(b' ');
-    let sum: u32 = block.iter().map(|b| u32::from(*b)).sum();
-    block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
-    block
-}
-
-fn padded(data: &[u8]) -> Vec<u8> {
-    let mut data = data.to_vec();
-    data.resize(data.len().next_multiple_of(512), 0);
-    data
-}
-
-fn file(name: &str, data: &[u8]) -> Vec<u8> {
-    [header(name, b'0', data.len() as u64, ""), padded(data)].concat()
-}
-
-fn pax(records: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut data = Vec::new();
-    for (key, value) in records {
-        let rest = key.len() + value.len() + 3;
-        let length = (rest + 1..).find(|n| n.to_string().len() + rest == *n).unwrap();
-        write!(data, "{length} {key}=").unwrap();
-        data.extend_from_slice(value);
-        data.push(b'\n');
-    }
-    [header("pax", b'x', data.len() as u64, ""), padded(&data)].concat()
-}
-
-fn gnu(kind: u8, text: &str) -> Vec<u8> {
-    [header("././@LongLink", kind, text.len() as u64 + 1, ""), padded(format!("{text}\0").as_bytes())]
-        .concat()
-}
-
-fn end() -> Vec<u8> {
-    vec![0; 1024]
+    Header::new(name, kind).size(size).link(link).block()
 }
 
 type Read = Vec<(Entry, Vec<u8>)>;
@@ -110,9 +60,10 @@ fn sizes_have_one_meaning() {
     let (found, _) = read(&parts).unwrap();
     assert_eq!(found.iter().map(|(_, data)| data.as_slice()).collect::<Vec<_>>(), [&b"abc"[..], b"next"]);
     // A PAX size stands for the file, not for the long name between them.
-    let parts = [pax(&[("size", b"3")]), gnu(b'L', "long"), header("x", b'0', 0, ""), padded(b"abc"), end()];
+    let parts =
+        [pax(&[("size", b"3")]), gnu_long(b'L', "long"), header("x", b'0', 0, ""), padded(b"abc"), end()];
     assert_eq!(only(&parts).0.path, b"long");
-    let base256 = |bytes: [u8; 12]| edited("a", b'0', 0, "", |b| b[124..136].copy_from_slice(&bytes));
+    let base256 = |bytes: [u8; 12]| Header::new("a", b'0').at(124, bytes).block();
     let mut huge = [0xff; 12];
     huge[0] = 0x80;
     assert_eq!(code(&[base256(huge), end()]), "tar.size");
@@ -123,24 +74,24 @@ fn sizes_have_one_meaning() {
 
 #[test]
 fn names_have_one_meaning() {
-    assert_eq!(code(&[pax(&[("path", b"a")]), gnu(b'L', "b"), file("c", b""), end()]), "tar.ambiguous_name");
     assert_eq!(
-        code(&[pax(&[("linkpath", b"a")]), gnu(b'K', "b"), header("c", b'2', 0, "d"), end()]),
+        code(&[pax(&[("path", b"a")]), gnu_long(b'L', "b"), file("c", b""), end()]),
         "tar.ambiguous_name"
     );
-    let mixed = edited("a", b'0', 0, "", |b| {
-        b[257..265].copy_from_slice(b"ustar  \0");
-        b[345..348].copy_from_slice(b"dir");
-    });
+    assert_eq!(
+        code(&[pax(&[("linkpath", b"a")]), gnu_long(b'K', "b"), header("c", b'2', 0, "d"), end()]),
+        "tar.ambiguous_name"
+    );
+    let mixed = Header::new("a", b'0').gnu().at(345, "dir").block();
     assert_eq!(code(&[mixed, end()]), "tar.ambiguous_name");
     let long = "x/".repeat(100) + "end";
     for parts in [
-        vec![gnu(b'L', &long), file("short", b"1")],
+        vec![gnu_long(b'L', &long), file("short", b"1")],
         vec![pax(&[("path", long.as_bytes())]), file("short", b"1")],
     ] {
         assert_eq!(only(&[parts.concat(), end()]).0.path, long.as_bytes());
     }
-    let prefixed = edited("name", b'0', 0, "", |b| b[345..351].copy_from_slice(b"prefix"));
+    let prefixed = Header::new("name", b'0').at(345, "prefix").block();
     assert_eq!(only(&[prefixed, end()]).0.path, b"prefix/name");
     assert_eq!(only(&[pax(&[("path", b"one"), ("path", b"two")]), file("c", b""), end()]).0.path, b"two");
     assert_eq!(only(&[pax(&[("path", b"one"), ("path", b"")]), file("c", b""), end()]).0.path, b"c");
@@ -182,14 +133,9 @@ fn types_are_known_or_refused() {
         assert_eq!(code(&[[header("a", kind, 1, "b"), padded(b"x")].concat(), end()]), "tar.link_with_data");
     }
     assert_eq!(code(&[[header("a", b'5', 1, ""), padded(b"x")].concat(), end()]), "tar.dir_with_data");
-    let device = |major: &[u8; 7], minor: &[u8; 7]| {
-        edited("dev", b'3', 0, "", |b| {
-            b[329..336].copy_from_slice(major);
-            b[337..344].copy_from_slice(minor);
-        })
-    };
-    assert_eq!(only(&[device(b"0000001", b"0000003"), end()]).0.kind, Kind::Char(1, 3));
-    let (found, warnings) = read(&[device(b"0000000", b"0000000"), end()]).unwrap();
+    let device = |major, minor| Header::new("dev", b'3').device(major, minor).block();
+    assert_eq!(only(&[device(1, 3), end()]).0.kind, Kind::Char(1, 3));
+    let (found, warnings) = read(&[device(0, 0), end()]).unwrap();
     assert_eq!((found.len(), warnings.len()), (0, 1));
 }
 
@@ -213,7 +159,7 @@ fn metadata_is_exact() {
     }
     let large = vec![b'x'; 100_000];
     assert_eq!(code(&[pax(&[("SCHILY.xattr.user.a", &large)]), file("a", b""), end()]), "xattr.too_large");
-    let setuid = edited("a", b'0', 0, "", |b| b[100..107].copy_from_slice(b"0104755"));
+    let setuid = Header::new("a", b'0').mode(0o104_755).block();
     assert_eq!(only(&[setuid, end()]).0.meta.mode, 0o4755, "bits above 07777 are masked");
 }
 
@@ -249,12 +195,11 @@ fn sparse_files_are_expanded() {
         [pax(&records), header(name, b'0', 516, ""), head, padded(b"abcd"), file("next", b"n"), end()];
     let (found, _) = read(&parts).unwrap();
     assert_eq!((found[0].1 == expected, found[1].0.path.as_slice()), (true, &b"next"[..]));
-    let gnu_sparse = edited("real", b'S', 4, "", |b| {
-        b[257..265].copy_from_slice(b"ustar  \0");
-        for (at, number) in [(386, 0), (398, 2), (410, 1002), (422, 2), (483, 1014)] {
-            b[at..at + 11].copy_from_slice(format!("{number:011o}").as_bytes());
-        }
-    });
+    let table = [(386, 0), (398, 2), (410, 1002), (422, 2), (483, 1014)];
+    let gnu_sparse = table
+        .into_iter()
+        .fold(Header::new("real", b'S').gnu().size(4), |header, (at, number)| header.octal(at, 12, number))
+        .block();
     assert_eq!(only(&[gnu_sparse, padded(b"abcd"), end()]).1, expected);
     let tib = pax(&[("GNU.sparse.size", b"1099511627776"), ("GNU.sparse.map", b"0,1")]);
     assert_eq!(code(&[tib, file("a", b"x"), end()]), "layer.too_large");

@@ -20,10 +20,19 @@ use tar::{Builder, EntryType, Header};
 /// An image being made.
 #[derive(Debug, Clone)]
 pub struct Image {
-    layers: Vec<Vec<u8>>,
+    layers: Vec<Bytes>,
     config: Value,
     platform: (String, String),
     packing: Packing,
+}
+
+/// The bytes of a layer.
+#[derive(Debug, Clone)]
+enum Bytes {
+    /// A tar, to be compressed as the image says.
+    Tar(Vec<u8>),
+    /// A blob as it is, with what its descriptor and the config say of it.
+    Blob { bytes: Vec<u8>, diff_id: String, media_type: String },
 }
 
 /// How layers are compressed.
@@ -218,14 +227,25 @@ impl Image {
     /// Adds a layer on top.
     #[must_use]
     pub fn layer(mut self, fill: impl FnOnce(Layer) -> Layer) -> Self {
-        self.layers.push(fill(Layer::default()).bytes());
+        self.layers.push(Bytes::Tar(fill(Layer::default()).bytes()));
         self
     }
 
     /// Adds a layer of these bytes.
     #[must_use]
     pub fn raw_layer(mut self, tar: Vec<u8>) -> Self {
-        self.layers.push(tar);
+        self.layers.push(Bytes::Tar(tar));
+        self
+    }
+
+    /// Adds a layer of this blob, whatever it is; `diff_id` is what the config claims.
+    #[must_use]
+    pub fn blob_layer(mut self, bytes: Vec<u8>, diff_id: &str, media_type: &str) -> Self {
+        self.layers.push(Bytes::Blob {
+            bytes,
+            diff_id: diff_id.to_owned(),
+            media_type: media_type.to_owned(),
+        });
         self
     }
 
@@ -250,6 +270,14 @@ impl Image {
         self
     }
 
+    /// The digest of a layer's blob, as the manifest names it.
+    pub fn layer_digest(&self, place: usize) -> String {
+        match &self.layers[place] {
+            Bytes::Tar(tar) => digest(&pack(tar, self.packing)),
+            Bytes::Blob { bytes, .. } => digest(bytes),
+        }
+    }
+
     /// The image's files as an OCI image layout, by name.
     pub fn layout(&self) -> BTreeMap<String, Vec<u8>> {
         let mut files = BTreeMap::new();
@@ -258,8 +286,14 @@ impl Image {
             Packing::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
             Packing::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
         };
-        let layers: Vec<Value> =
-            self.layers.iter().map(|layer| put(&mut files, kind, &pack(layer, self.packing))).collect();
+        let layers: Vec<Value> = self
+            .layers
+            .iter()
+            .map(|layer| match layer {
+                Bytes::Tar(tar) => put(&mut files, kind, &pack(tar, self.packing)),
+                Bytes::Blob { bytes, media_type, .. } => put(&mut files, media_type, bytes),
+            })
+            .collect();
         let config =
             put(&mut files, "application/vnd.oci.image.config.v1+json", self.config_json().as_bytes());
         let kind = "application/vnd.oci.image.manifest.v1+json";
@@ -288,7 +322,8 @@ impl Image {
         let mut names = Vec::new();
         for (place, layer) in self.layers.iter().enumerate() {
             let name = format!("{place}/layer.tar");
-            files.insert(name.clone(), layer.clone());
+            let (Bytes::Tar(bytes) | Bytes::Blob { bytes, .. }) = layer;
+            files.insert(name.clone(), bytes.clone());
             names.push(name);
         }
         files.insert("config.json".to_owned(), self.config_json().into_bytes());
@@ -299,7 +334,11 @@ impl Image {
     }
 
     fn config_json(&self) -> String {
-        let diff_ids: Vec<String> = self.layers.iter().map(|layer| digest(layer)).collect();
+        let diff_id = |layer: &Bytes| match layer {
+            Bytes::Tar(tar) => digest(tar),
+            Bytes::Blob { diff_id, .. } => diff_id.clone(),
+        };
+        let diff_ids: Vec<String> = self.layers.iter().map(diff_id).collect();
         json!({
             "created": "2026-01-01T00:00:00Z",
             "os": self.platform.0,

@@ -15,6 +15,7 @@ pub mod factory;
 pub mod flat;
 pub mod image;
 pub mod proxy;
+pub mod raw;
 pub mod registry;
 pub mod stack;
 pub mod tools;

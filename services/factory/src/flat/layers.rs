@@ -12,7 +12,7 @@ use chassis::{Halt, Job};
 use flatten::{LayerIndex, read_layer};
 use model::Failure;
 use oci::digest::{Algorithm, Digest};
-use oci::limits::Budget;
+use oci::limits::{Budget, Limits};
 use oci::source::{Image, Layer};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -44,13 +44,13 @@ pub(super) struct Layers {
 
 impl Layers {
     /// For these images.
-    pub(super) fn of(images: &[&Image]) -> Self {
+    pub(super) fn of(images: &[&Image], limits: Limits) -> Self {
         let mut wanted = HashMap::new();
         for layer in images.iter().flat_map(|image| &image.layers) {
             *wanted.entry(pair(layer)).or_default() += 1;
         }
         let all = images.iter().map(|image| image.layers.len()).sum();
-        Self { budget: Budget::default(), wanted, kept: HashMap::new(), before: 0, all }
+        Self { budget: Budget::new(limits), wanted, kept: HashMap::new(), before: 0, all }
     }
 
     /// Reads the layers of the next image.
@@ -111,7 +111,7 @@ impl Layers {
                 place + 1,
                 image.layers.len(),
                 name(layer),
-                index.items.len(),
+                index.entries(),
                 index.plain
             ));
             self.kept.insert(pair(layer), Arc::new(index));

@@ -1,140 +1,151 @@
 //! Applying one layer: first what it deletes, then what it has.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use oci::layer::{Kind, Meta};
+use oci::layer::{Meta, Xattrs, xattr_bytes};
 
 use super::error::{TreeError, Why};
 use super::resolve::Missing;
-use super::{Body, Id, Inode, Name, Place, ROOT, Tree, body};
-use crate::index::{Item, What};
+use super::{At, Body, Id, Inode, Kept, Name, Place, ROOT, Tree};
+use crate::index::{Item, LayerIndex, What};
 
-pub(super) fn layer(tree: &mut Tree, items: &[Item]) -> Result<(), TreeError> {
-    let layer = tree.layers;
-    let mut below = links_below(tree, items);
-    delete(tree, items);
+pub(super) fn layer(tree: &mut Tree<'_>, layer: &LayerIndex) -> Result<(), TreeError> {
+    let number = u32::try_from(tree.layers.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    let at = |entry: usize, item: &Item<'_>| {
+        let path = item.path.to_vec();
+        move |why: Why| why.at(number, entry, &path)
+    };
+    let mut below = HashMap::new();
+    for (entry, item) in layer.iter() {
+        if let What::Hardlink(target) = item.what
+            && let Some(found) = below_of(tree, target).map_err(|why| at(entry, &item)(why))?
+        {
+            below.insert(entry, found);
+        }
+    }
+    for marker in [What::Opaque, What::Whiteout] {
+        delete(tree, layer, marker).map_err(|(entry, item, why)| at(entry, &item)(why))?;
+    }
     // What is still there is found where it is, at the time of the link.
-    below.retain(|entry, _| match items.get(*entry).map(|item| &item.what) {
-        Some(What::Other(Kind::Hardlink(target))) => tree.target_of(target).is_none(),
-        _ => false,
-    });
-    for (entry, item) in items.iter().enumerate() {
-        let place = Place { layer, entry: u32::try_from(entry).unwrap_or(u32::MAX), step: u16::MAX };
-        set(tree, item, place, below.get(&entry).copied()).map_err(|why| why.at(layer, entry, &item.path))?;
+    let mut gone = HashMap::new();
+    for (entry, found) in below {
+        if let Some(item) = layer.get(entry)
+            && let What::Hardlink(target) = item.what
+            && below_of(tree, target).map_err(|why| at(entry, &item)(why))?.is_none()
+        {
+            gone.insert(entry, found);
+        }
+    }
+    for (entry, item) in layer.iter() {
+        let at_entry = At { layer: number, entry: u32::try_from(entry).unwrap_or(u32::MAX) };
+        let place = Place { at: at_entry, step: Place::ENTRY };
+        set(tree, &item, place, gone.get(&entry).copied()).map_err(|why| at(entry, &item)(why))?;
     }
     Ok(())
 }
 
-/// What hardlinks of this layer lead to in the layers below, and the directory it is in: a whiteout in the same layer
-/// may take the name away, but an extractor that sees the link first has the content, so the link has it in either
-/// order.
-fn links_below(tree: &mut Tree, items: &[Item]) -> HashMap<usize, (Id, Name)> {
-    let mut found = HashMap::new();
-    for (entry, item) in items.iter().enumerate() {
-        if let What::Other(Kind::Hardlink(target)) = &item.what
-            && let Some(target) = tree.target_of(target)
-        {
-            found.insert(entry, target);
-        }
+/// What a hardlink leads to in the layers below, and the directory it is in: a whiteout in the same layer may take the
+/// name away, but an extractor that sees the link first has the content, so the link has it in either order.
+fn below_of(tree: &mut Tree<'_>, target: &[u8]) -> Result<Option<(Id, Name)>, Why> {
+    match tree.target_of(target) {
+        Err(Why::TooCostly) => Err(Why::TooCostly),
+        // Told when it is the link's turn: by then it may be another.
+        found => Ok(found.ok().flatten()),
     }
-    found
 }
 
-/// Opaque directories first, then whiteouts: each kind against the tree as it found it, so that it does not matter
-/// where a marker stands.
-fn delete(tree: &mut Tree, items: &[Item]) {
-    let mut hidden = Vec::new();
-    for item in items.iter().filter(|item| item.what == What::Other(Kind::Opaque)) {
-        let dir = match tree.place_of(&item.path, Missing::Stop) {
-            Ok(Some((parent, name))) => tree.child(parent, name).map(|found| found.inode),
-            Ok(None) if item.path.is_empty() => Some(ROOT),
-            // Nothing there, or no way to it: nothing to hide.
-            _ => None,
-        };
-        hidden.extend(dir);
+/// Obeys the markers of one kind, against the tree as it is before any of them: so it does not matter where one stands.
+fn delete<'i>(
+    tree: &mut Tree<'_>,
+    layer: &'i LayerIndex,
+    marker: What<'_>,
+) -> Result<(), (usize, Item<'i>, Why)> {
+    let mut places = Vec::new();
+    let mut whole = false;
+    for (entry, item) in layer.iter().filter(|(_, item)| item.what == marker) {
+        match tree.place_of(item.path, Missing::Stop) {
+            Ok(Some(place)) => places.push(place),
+            Ok(None) => whole |= item.path.is_empty() && marker == What::Opaque,
+            Err(Why::TooCostly) => return Err((entry, item, Why::TooCostly)),
+            // No way to it: nothing to hide.
+            Err(_) => {}
+        }
     }
-    for dir in hidden {
+    if marker == What::Whiteout {
+        for (dir, name) in places {
+            if let Some(names) = tree.names_mut(dir) {
+                names.remove(name);
+            }
+        }
+        return Ok(());
+    }
+    let hidden: Vec<Id> =
+        places.into_iter().filter_map(|(dir, name)| Some(tree.child(dir, name)?.inode)).collect();
+    for dir in hidden.into_iter().chain(whole.then_some(ROOT)) {
         // A symbolic link is no directory: what it leads to is left alone.
         if let Some(names) = tree.names_mut(dir) {
             names.clear();
         }
     }
-    let mut deleted = Vec::new();
-    for item in items.iter().filter(|item| item.what == What::Other(Kind::Whiteout)) {
-        deleted.extend(tree.place_of(&item.path, Missing::Stop).ok().flatten());
-    }
-    for (parent, name) in deleted {
-        if let Some(names) = tree.names_mut(parent) {
-            names.remove(name);
-        }
-    }
+    Ok(())
 }
 
-fn set(tree: &mut Tree, item: &Item, place: Place, below: Option<(Id, Name)>) -> Result<(), Why> {
-    if matches!(item.what, What::Other(Kind::Whiteout | Kind::Opaque)) {
+fn set(tree: &mut Tree<'_>, item: &Item<'_>, place: Place, below: Option<(Id, Name)>) -> Result<(), Why> {
+    if matches!(item.what, What::Whiteout | What::Opaque) {
         return Ok(());
     }
-    let Some((dir, name)) = tree.place_of(&item.path, Missing::Make(place))? else {
-        return set_root(tree, item, place);
+    let Some((dir, name)) = tree.place_of(item.path, Missing::Make(place.at))? else {
+        if item.what != What::Dir {
+            return Err(Why::RootType);
+        }
+        set_meta(tree, ROOT, place.at);
+        tree.root = Some(place);
+        return Ok(());
     };
     let reach = tree.reach(dir, name)?;
     let there = tree.child(dir, name);
-    if there.is_some_and(|there| there.place.layer == place.layer && there.place.step == u16::MAX) {
-        let again =
-            item.what == What::Other(Kind::Dir) && there.is_some_and(|there| tree.is_dir(there.inode));
-        if !again {
-            tree.warn(&item.path, "it stands twice in one layer, the last one counts");
-        }
+    let merged = there.filter(|there| item.what == What::Dir && tree.dir(there.inode).is_some());
+    if there.is_some_and(|t| t.place.at.layer == place.at.layer && t.place.step == Place::ENTRY)
+        && merged.is_none()
+    {
+        tree.warn(item.path, "it stands twice in one layer, the last one counts");
     }
-    let inode = match &item.what {
-        What::Other(Kind::Hardlink(target)) => link(tree, item, target, (dir, name), below)?,
-        What::Other(Kind::Dir) if there.is_some_and(|there| tree.is_dir(there.inode)) => {
-            // A directory over a directory keeps its children.
-            let id = there.map_or(ROOT, |there| there.inode);
-            set_meta(tree, id, &item.meta);
-            id
+    let inode = match (item.what, merged) {
+        (What::Hardlink(target), _) => link(tree, item, target, (dir, name), below)?,
+        // A directory over a directory keeps its children.
+        (_, Some(there)) => {
+            set_meta(tree, there.inode, place.at);
+            there.inode
         }
-        _ => {
-            let Some(body) = body(item, place.layer, dir, reach) else { return Ok(()) };
-            tree.add(Inode { body, meta: Arc::clone(&item.meta) })?
-        }
+        (What::Dir, None) => tree.add_dir(dir, name, reach, Kept::Of(place.at))?,
+        _ => tree.add(Inode { body: Body::Leaf(place.at), kept: Kept::Of(place.at) })?,
     };
     tree.put(dir, name, Name { inode, place });
     Ok(())
 }
 
-fn set_root(tree: &mut Tree, item: &Item, place: Place) -> Result<(), Why> {
-    if item.what != What::Other(Kind::Dir) {
-        return Err(Why::RootType);
-    }
-    set_meta(tree, ROOT, &item.meta);
-    tree.root = Some(place);
-    Ok(())
-}
-
-fn set_meta(tree: &mut Tree, id: Id, meta: &Arc<Meta>) {
+fn set_meta(tree: &mut Tree<'_>, id: Id, at: At) {
     if let Some(inode) = tree.inodes.get_mut(id as usize) {
-        inode.meta = Arc::clone(meta);
+        inode.kept = Kept::Of(at);
     }
 }
 
 /// The inode that a hardlink names. Its header's owner, mode and time count, as extractors set them on the inode.
 fn link(
-    tree: &mut Tree,
-    item: &Item,
+    tree: &mut Tree<'_>,
+    item: &Item<'_>,
     target: &[u8],
     own: (Id, &[u8]),
     below: Option<(Id, Name)>,
 ) -> Result<Id, Why> {
-    let (dir, Name { inode: found, .. }) = tree.target_of(target).or(below).ok_or(Why::TargetMissing)?;
+    let (dir, Name { inode: found, .. }) = tree.target_of(target)?.or(below).ok_or(Why::TargetMissing)?;
     let last = oci::path::components(target).next_back().unwrap_or_default();
     if (dir, last) == own {
         return Err(Why::TargetMissing);
     }
-    let (old, on_symlink) = match tree.inode(found) {
-        Some(Inode { body: Body::Dir { .. }, .. }) => return Err(Why::LinkToDir),
-        Some(inode) => (Arc::clone(&inode.meta), matches!(inode.body, Body::Symlink(_))),
+    let on_symlink = match tree.what(found) {
+        Some((What::Dir, _)) => return Err(Why::LinkToDir),
+        Some((what, _)) => matches!(what, What::Symlink(_)),
         None => return Err(Why::TargetMissing),
     };
     // What stands where the link goes is removed before it is made, and the target with it if it is in there.
@@ -143,27 +154,66 @@ fn link(
     {
         return Err(Why::TargetMissing);
     }
-    let new = &item.meta;
-    let mut meta = Meta { xattrs: old.xattrs.clone(), ..(**new).clone() };
-    for (name, value) in &new.xattrs {
+    let told = merge_meta(tree, found, item.meta, on_symlink)?;
+    for sentence in told {
+        tree.warn(item.path, sentence);
+    }
+    Ok(found)
+}
+
+/// Gives an inode what a link to it says. Answers what is odd about that.
+fn merge_meta(
+    tree: &mut Tree<'_>,
+    found: Id,
+    new: &Meta,
+    on_symlink: bool,
+) -> Result<Vec<&'static str>, Why> {
+    let old = tree.meta(found).ok_or(Why::TargetMissing)?;
+    let changed = (old.mode, old.uid, old.gid) != (new.mode, new.uid, new.gid);
+    if !changed && old.mtime == new.mtime && new.xattrs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (most, room) = (tree.limits.xattrs, tree.limits.xattr_bytes);
+    let copy = old.clone();
+    let inode = tree.inodes.get_mut(found as usize).ok_or(Why::TargetMissing)?;
+    // Taken out, so that a thousand links to an inode of many attributes do not copy those a thousand times.
+    let mut meta = match std::mem::replace(&mut inode.kept, Kept::Made) {
+        Kept::Own(meta) => meta,
+        Kept::Of(_) | Kept::Made => Box::new(copy),
+    };
+    (meta.mode, meta.uid, meta.gid, meta.mtime) = (new.mode, new.uid, new.gid, new.mtime);
+    let dropped = merge(&mut meta.xattrs, &new.xattrs, on_symlink);
+    let fits = new.xattrs.is_empty() || (meta.xattrs.len() <= most && xattr_bytes(&meta.xattrs) <= room);
+    inode.kept = Kept::Own(meta);
+    if !fits {
+        return Err(Why::TooManyXattrs);
+    }
+    let mut told = Vec::new();
+    if dropped {
+        told.push("a `user` attribute of a link to a symbolic link is dropped");
+    }
+    if changed {
+        told.push("a hardlink has another mode or owner than its target; the link's counts");
+    }
+    Ok(told)
+}
+
+/// Adds the attributes of a link to those of its target; was one left out, which a symbolic link cannot have?
+fn merge(have: &mut Xattrs, new: &Xattrs, on_symlink: bool) -> bool {
+    let mut dropped = false;
+    for (name, value) in new {
         if on_symlink && name.starts_with(b"user.") {
-            tree.warn(&item.path, "a `user` attribute of a link to a symbolic link is dropped");
+            dropped = true;
             continue;
         }
-        match meta.xattrs.binary_search_by(|(have, _)| have.cmp(name)) {
+        match have.binary_search_by(|(have, _)| have.cmp(name)) {
             Ok(place) => {
-                if let Some(have) = meta.xattrs.get_mut(place) {
+                if let Some(have) = have.get_mut(place) {
                     have.1.clone_from(value);
                 }
             }
-            Err(place) => meta.xattrs.insert(place, (name.clone(), value.clone())),
+            Err(place) => have.insert(place, (name.clone(), value.clone())),
         }
     }
-    if (old.mode, old.uid, old.gid) != (meta.mode, meta.uid, meta.gid) {
-        tree.warn(&item.path, "a hardlink has another mode or owner than its target; the link's counts");
-    }
-    if *old != meta {
-        set_meta(tree, found, &Arc::new(meta));
-    }
-    Ok(found)
+    dropped
 }

@@ -12,14 +12,19 @@ pub struct TreeError {
 }
 
 impl TreeError {
-    /// The layer, the lowest being 0.
+    /// A stable code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The layer at fault, counted from 0.
     pub fn layer(&self) -> u32 {
         self.layer
     }
 
-    /// A stable code.
-    pub fn code(&self) -> &'static str {
-        self.code
+    /// The entry of that layer, counted from 0.
+    pub fn entry(&self) -> u32 {
+        self.entry
     }
 }
 
@@ -31,9 +36,11 @@ pub(super) enum Why {
     TargetMissing,
     LinkToDir,
     RootType,
-    TooLong,
     WhiteoutInPath,
     TooMany,
+    TooLong,
+    TooCostly,
+    TooManyXattrs,
 }
 
 impl Why {
@@ -46,11 +53,20 @@ impl Why {
             }
             Self::LinkToDir => ("hardlink.to_dir", "A hardlink leads to a directory."),
             Self::RootType => ("path.root_type", "The root of a layer is not a directory."),
-            Self::TooLong => ("path.too_long", "A path that links lead to is too long or too deep."),
             Self::WhiteoutInPath => {
                 ("whiteout.in_path", "A symbolic link leads an entry below the name of a whiteout.")
             }
-            Self::TooMany => ("layer.too_many_entries", "The image has more entries than can be counted."),
+            Self::TooMany => (
+                "layer.too_many_entries",
+                "The image has more entries than allowed; directories without an entry count too.",
+            ),
+            Self::TooLong => ("path.too_long", "A path is too long or too deep once its links are followed."),
+            Self::TooCostly => {
+                ("path.too_many_links", "The image's paths lead through too many symbolic links to follow.")
+            }
+            Self::TooManyXattrs => {
+                ("xattr.too_many", "A hardlink adds more extended attributes to its target than allowed.")
+            }
         };
         let entry = u32::try_from(entry).unwrap_or(u32::MAX);
         TreeError { code, sentence, layer, entry, path: oci::path::show(path) }

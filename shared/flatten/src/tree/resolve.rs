@@ -6,10 +6,15 @@ use oci::limits::Limits;
 use oci::path::components;
 
 use super::error::Why;
-use super::{Body, Id, Inode, Name, Place, ROOT, Reach, Tree, missing_parent};
+use super::{At, Body, Dir, Id, Inode, Kept, Name, Place, ROOT, Reach, Tree};
+use crate::index::What;
 
 /// The kernel gives up after forty links; so do we.
 const LINKS: usize = 40;
+
+/// Components that are followed through symbolic links, for a whole image: forty links of 2,000 components each are a
+/// path that a kernel takes, but not a million times.
+const FOLLOWED: u64 = 20_000_000;
 
 /// What to do where nothing is.
 #[derive(Debug, Clone, Copy)]
@@ -17,10 +22,10 @@ pub(super) enum Missing {
     /// There is nothing to find.
     Stop,
     /// Make a directory, as an extractor does for a parent without an entry.
-    Make(Place),
+    Make(At),
 }
 
-impl Tree {
+impl Tree<'_> {
     /// The directory that a path leads to, every component resolved. `None` when something is missing.
     pub(super) fn dir_of(&mut self, path: &[u8], missing: Missing) -> Result<Option<Id>, Why> {
         let mut todo: VecDeque<Box<[u8]>> = components(path).map(Box::from).collect();
@@ -31,25 +36,28 @@ impl Tree {
                 continue;
             }
             let Some(found) = self.child(at, &part) else {
-                let Missing::Make(place) = missing else { return Ok(None) };
+                let Missing::Make(entry) = missing else { return Ok(None) };
                 let step = made;
-                made = made.saturating_add(1).min(u16::MAX - 1);
-                at = self.make_dir(at, &part, Place { step, ..place })?;
+                made = made.saturating_add(1).min(Place::ENTRY - 1);
+                at = self.make_dir(at, &part, Place { at: entry, step })?;
                 continue;
             };
-            match self.inode(found.inode).map(|inode| &inode.body) {
-                Some(Body::Dir { .. }) => at = found.inode,
-                Some(Body::Symlink(target)) => {
+            match self.what(found.inode) {
+                Some((What::Dir, _)) => at = found.inode,
+                Some((What::Symlink(target), _)) => {
                     links += 1;
                     if links > LINKS {
                         return Err(Why::SymlinkLoop);
                     }
                     // What the link says stands before what is left of the path. A root it climbs over stays the root.
-                    let target = target.clone();
+                    self.followed += 1 + components(target).count() as u64;
+                    if self.followed > FOLLOWED {
+                        return Err(Why::TooCostly);
+                    }
                     if target.starts_with(b"/") {
                         at = ROOT;
                     }
-                    for part in components(&target).rev() {
+                    for part in components(target).rev() {
                         todo.push_front(part.into());
                     }
                 }
@@ -75,15 +83,19 @@ impl Tree {
         Ok(self.dir_of(parents, missing)?.map(|dir| (dir, name)))
     }
 
-    /// What a hardlink's target names: parents resolved, the last component not followed.
-    pub(super) fn target_of(&mut self, target: &[u8]) -> Option<(Id, Name)> {
+    /// What a hardlink's target names: parents resolved, the last component not followed. `None` when nothing is there.
+    pub(super) fn target_of(&mut self, target: &[u8]) -> Result<Option<(Id, Name)>, Why> {
         let parts: Vec<&[u8]> = components(target).collect();
-        let (name, parents) = parts.split_last()?;
-        let dir = self.dir_of(&parents.join(&b'/'), Missing::Stop).ok()??;
+        let Some((name, parents)) = parts.split_last() else { return Err(Why::LinkToDir) };
+        let dir = match self.dir_of(&parents.join(&b'/'), Missing::Stop) {
+            Ok(Some(dir)) => dir,
+            Err(Why::TooCostly) => return Err(Why::TooCostly),
+            Ok(None) | Err(_) => return Ok(None),
+        };
         if *name == b".." {
-            return None;
+            return Err(Why::LinkToDir);
         }
-        Some((dir, self.child(dir, name)?))
+        Ok(self.child(dir, name).map(|found| (dir, found)))
     }
 
     /// Is this directory another one, or somewhere below it?
@@ -100,27 +112,20 @@ impl Tree {
     }
 
     fn parent(&self, dir: Id) -> Id {
-        match self.inode(dir) {
-            Some(Inode { body: Body::Dir { parent, .. }, .. }) => *parent,
-            _ => ROOT,
-        }
+        self.dir(dir).map_or(ROOT, |dir| dir.parent)
     }
 
     /// How far a name in a directory is from the root. Links lead to places with longer paths than those written, and
     /// to names that nobody wrote into an archive: what no layer may have, no flat layer may.
     pub(super) fn reach(&self, dir: Id, name: &[u8]) -> Result<Reach, Why> {
-        let Some(Inode { body: Body::Dir { reach, .. }, .. }) = self.inode(dir) else {
-            return Err(Why::ParentNotDir);
-        };
-        let limits = Limits::default();
-        let (bytes, depth) = (usize::from(reach.bytes) + name.len() + 1, usize::from(reach.depth) + 1);
-        if bytes - 1 > limits.path || depth > limits.depth || name.len() > limits.component {
+        let from = self.dir(dir).ok_or(Why::ParentNotDir)?.reach;
+        let (bytes, depth) = (usize::from(from.bytes) + name.len() + 1, usize::from(from.depth) + 1);
+        let Limits { path, depth: most, component, .. } = self.limits;
+        if bytes - 1 > path || depth > most || name.len() > component {
             return Err(Why::TooLong);
         }
-        match (u16::try_from(bytes), u16::try_from(depth)) {
-            (Ok(bytes), Ok(depth)) => Ok(Reach { bytes, depth }),
-            _ => Err(Why::TooLong),
-        }
+        let small = |n: usize| u16::try_from(n).map_err(|_| Why::TooLong);
+        Ok(Reach { bytes: small(bytes)?, depth: small(depth)? })
     }
 
     fn make_dir(&mut self, parent: Id, name: &[u8], place: Place) -> Result<Id, Why> {
@@ -128,13 +133,21 @@ impl Tree {
             return Err(Why::WhiteoutInPath);
         }
         let reach = self.reach(parent, name)?;
-        let body = Body::Dir { parent, reach, names: BTreeMap::new() };
-        let inode = self.add(Inode { body, meta: missing_parent() })?;
+        let inode = self.add_dir(parent, name, reach, Kept::Made)?;
         self.put(parent, name, Name { inode, place });
         Ok(inode)
     }
 
+    pub(super) fn add_dir(&mut self, parent: Id, name: &[u8], reach: Reach, kept: Kept) -> Result<Id, Why> {
+        let dir = Dir { parent, name: name.into(), reach, names: BTreeMap::new() };
+        self.add(Inode { body: Body::Dir(Box::new(dir)), kept })
+    }
+
     pub(super) fn add(&mut self, inode: Inode) -> Result<Id, Why> {
+        // The root is nobody's entry.
+        if self.inodes.len() as u64 > self.limits.entries {
+            return Err(Why::TooMany);
+        }
         let id = Id::try_from(self.inodes.len()).map_err(|_| Why::TooMany)?;
         self.inodes.push(inode);
         Ok(id)

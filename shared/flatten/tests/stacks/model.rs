@@ -103,6 +103,15 @@ impl Fs {
 
     /// The inode that a hardlink at `place` leads to.
     fn target(&self, target: &[u8], place: &Path, below: &Self, left: &Self) -> Result<usize, Code> {
+        // The root, and whatever ends with `..`, is a directory.
+        match components(target).split_last() {
+            None => return Err("hardlink.to_dir"),
+            Some((last, parents)) if last == b".." => {
+                let there = matches!(self.clone().resolve(parents, false), Ok(Some(_)));
+                return Err(if there { "hardlink.to_dir" } else { "hardlink.target_missing" });
+            }
+            _ => {}
+        }
         let (fs, (at, id)) = match (self.find(target), below.find(target)) {
             (Some(found), _) => (self, found),
             // A whiteout of this layer took the name away, but not from this layer's links.
@@ -170,7 +179,7 @@ impl Fs {
                 at.pop();
                 continue;
             }
-            let next = [&at[..], &[name]].concat();
+            let next = [&at[..], std::slice::from_ref(&name)].concat();
             match self.paths.get(&next).map(|id| self.inodes[*id].0.clone()) {
                 Some(What::Dir) => at = next,
                 Some(What::Symlink(target)) => {

@@ -49,6 +49,11 @@ impl LayerError {
         self
     }
 
+    /// The entry at fault, counted from 0, if it is one entry's.
+    pub fn entry(&self) -> Option<u64> {
+        self.place.as_ref().map(|(entry, _)| *entry)
+    }
+
     /// A stable code.
     pub fn code(&self) -> &'static str {
         self.code

@@ -4,12 +4,37 @@ use super::LayerError;
 use super::header::{Dialect, Header, number};
 use super::pax::Pax;
 
+/// Extension headers that may stand before one entry; three are all that is ever needed.
+const MANY: usize = 64;
+
 /// What stands before a header and belongs to it.
 #[derive(Default)]
 pub(super) struct Before {
+    headers: usize,
+    bytes: u64,
     pub(super) pax: Pax,
     pub(super) long_name: Option<Vec<u8>>,
     pub(super) long_link: Option<Vec<u8>>,
+}
+
+impl Before {
+    /// Counts an extension header: together they are held in memory, so together they are bounded.
+    pub(super) fn one_more(&mut self, bytes: u64, most: u64) -> Result<(), LayerError> {
+        self.headers += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.headers > MANY || self.bytes > most {
+            return Err(LayerError::new(
+                "tar.pax_malformed",
+                "The extension headers of an entry are too many or too large.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Is an entry to follow?
+    pub(super) fn any(&self) -> bool {
+        self.headers > 0
+    }
 }
 
 /// GNU long names end with a NUL.

@@ -14,10 +14,6 @@ pub(super) struct Pax {
 }
 
 impl Pax {
-    pub(super) fn is_empty(&self) -> bool {
-        self.values.is_empty() && self.pieces.is_empty()
-    }
-
     /// Adds the records of a block.
     pub(super) fn add(&mut self, mut block: &[u8]) -> Result<(), LayerError> {
         while !block.is_empty() {
@@ -57,6 +53,11 @@ impl Pax {
 
     pub(super) fn time(&self, key: &str) -> Result<Option<Time>, LayerError> {
         self.get(key).map(|value| time(value).ok_or_else(malformed)).transpose()
+    }
+
+    /// Is there anything about a sparse file?
+    pub(super) fn is_sparse(&self) -> bool {
+        !self.pieces.is_empty() || self.values.keys().any(|key| key.starts_with(b"GNU.sparse."))
     }
 
     /// Extended attributes in the order of their names.
@@ -105,7 +106,7 @@ fn time(text: &[u8]) -> Option<Time> {
     Some(match (negative, nanos) {
         (false, _) => Time { seconds, nanos },
         (true, 0) => Time { seconds: -seconds, nanos },
-        (true, _) => Time { seconds: -seconds - 1, nanos: 1_000_000_000 - nanos },
+        (true, _) => Time { seconds: (-seconds).saturating_sub(1), nanos: 1_000_000_000 - nanos },
     })
 }
 

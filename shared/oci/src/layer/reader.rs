@@ -4,19 +4,17 @@ use std::io::Read;
 
 use super::fields::{Before, c_text, device, link, name};
 use super::header::{BLOCK, Header};
-use super::pax::{self, Pax};
 use super::sparse::{self, Map};
 use super::stream::{Stream, too_large, truncated};
-use super::{Ended, Entry, Kind, LayerError, Meta, Time, Xattrs, decompress};
+use super::{Ended, Entry, Kind, LayerError, Meta, decompress, xattr_bytes};
 use crate::limits::Budget;
 use crate::path::normal;
 use crate::whiteout::{self, Name};
 
+mod meta;
+
 /// Warnings beyond this are only counted.
 const WARNINGS: usize = 100;
-
-/// Times further than this from 1970 are clamped: no file system keeps them.
-const FAR: i64 = 1 << 34;
 
 /// Reads a layer.
 pub struct LayerReader {
@@ -96,10 +94,12 @@ impl LayerReader {
     /// When the layer is damaged.
     pub fn end(mut self) -> Result<Ended, LayerError> {
         while self.next_entry()?.is_some() {}
-        if self.unsaid > 0 {
-            self.warnings.push(format!("… and {} more.", self.unsaid));
-        }
-        Ok(Ended { diff_id: self.stream.digest(), plain: self.stream.count(), warnings: self.warnings })
+        Ok(Ended {
+            diff_id: self.stream.digest(),
+            plain: self.stream.count(),
+            warnings: self.warnings,
+            unsaid: self.unsaid,
+        })
     }
 
     fn warn(&mut self, what: &str, path: &[u8]) {
@@ -114,28 +114,23 @@ impl LayerReader {
         let whole = self.size - self.at;
         let most = usize::try_from(whole).unwrap_or(usize::MAX).min(into.len());
         let Some(into) = into.get_mut(..most).filter(|into| !into.is_empty()) else { return Ok(0) };
-        let read = match &mut self.map {
-            None => self.stream.some(into)?,
-            Some((map, next)) => {
-                let (offset, length) = map.pieces.get(*next).copied().unwrap_or((map.size, 0));
-                if self.at < offset {
-                    let hole = usize::try_from(offset - self.at).unwrap_or(usize::MAX).min(most);
-                    into.get_mut(..hole).unwrap_or_default().fill(0);
-                    self.at += hole as u64;
-                    return Ok(hole);
-                }
-                let rest = usize::try_from(offset + length - self.at).unwrap_or(usize::MAX).min(most);
-                if rest == 0 {
-                    *next += 1;
-                    return self.content(into);
-                }
-                let read = self.stream.some(into.get_mut(..rest).unwrap_or_default())?;
-                if self.at + read as u64 == offset + length {
-                    *next += 1;
-                }
-                read
+        let mut most = into.len();
+        if let Some((map, next)) = &mut self.map {
+            // Pieces that are empty, or were read, are passed over: there may be many.
+            let ended = |piece: &&(u64, u64)| piece.0 + piece.1 <= self.at;
+            while map.pieces.get(*next).as_ref().is_some_and(ended) {
+                *next += 1;
             }
-        };
+            let (offset, length) = map.pieces.get(*next).copied().unwrap_or((map.size, 0));
+            if self.at < offset {
+                let hole = usize::try_from(offset - self.at).unwrap_or(usize::MAX).min(most);
+                into.get_mut(..hole).unwrap_or_default().fill(0);
+                self.at += hole as u64;
+                return Ok(hole);
+            }
+            most = usize::try_from(offset + length - self.at).unwrap_or(usize::MAX).min(most);
+        }
+        let read = self.stream.some(into.get_mut(..most).unwrap_or_default())?;
         if read == 0 {
             return Err(truncated());
         }
@@ -169,6 +164,9 @@ impl LayerReader {
             let size = size.ok_or_else(|| {
                 LayerError::new("tar.size", "An entry's size is not a number that can be one.")
             })?;
+            if matches!(header.kind(), b'x' | b'L' | b'K') {
+                before.one_more(size, self.budget.limits().pax)?;
+            }
             match header.kind() {
                 b'x' => before.pax.add(&self.block_of(size)?)?,
                 b'g' => {
@@ -185,7 +183,7 @@ impl LayerReader {
     /// The next header; none at the end.
     fn header(&mut self, before: &Before) -> Result<Option<Header>, LayerError> {
         let first = self.stream.count() == 0;
-        let dangling = !before.pax.is_empty() || before.long_name.is_some() || before.long_link.is_some();
+        let dangling = before.any();
         let mut block = [0; BLOCK];
         match self.stream.fill(&mut block)? {
             0 if dangling => return Err(truncated()),
@@ -243,7 +241,7 @@ impl LayerReader {
         }
         let limits = self.budget.limits().clone();
         let map = if type_flag == b'S' {
-            Some(sparse::gnu(header, stored, &mut self.stream, &limits)?)
+            Some(sparse::gnu(header, &before.pax, stored, &mut self.stream, &limits)?)
         } else if matches!(type_flag, b'0' | 0 | b'7') && !v7_dir {
             // The map of PAX 1.0 is part of the data; it fills whole blocks, so what is left has the same padding.
             sparse::pax(&before.pax, &mut stored, &mut self.stream, &limits)?
@@ -255,6 +253,10 @@ impl LayerReader {
         {
             raw = real.to_vec();
         }
+        // GNU tar gives a sparse file this name for readers that do not know of maps; it is no name of the image.
+        if map.is_some() && raw.split(|b| *b == b'/').any(|part| part.starts_with(b"GNUSparseFile.")) {
+            return Err(sparse::invalid().at(self.entry, &raw));
+        }
         let size = map.as_ref().map_or(stored, |map| map.size);
         if map.is_some() && !self.budget.bytes(size.saturating_sub(stored)) {
             return Err(too_large());
@@ -263,7 +265,7 @@ impl LayerReader {
         self.padding = padding(stored);
         self.size = size;
         self.map = map.map(|map| (map, 0));
-        let path = normal(&raw, &limits)?;
+        let path = normal(&raw, &limits).map_err(|e| e.at(self.entry, &raw))?;
         self.kind_of(header, before, &raw, path, v7_dir, stored)
     }
 
@@ -296,6 +298,12 @@ impl LayerReader {
                 );
             }
         };
+        let link = match &kind {
+            Kind::Hardlink(target) | Kind::Symlink(target) => target.len(),
+            _ => 0,
+        };
+        // A path is there twice: as it was written, and as it will be.
+        self.hold(2 * path.len() + link).map_err(|e| e.at(here, &path))?;
         match whiteout::classify(&path).map_err(|e| e.at(here, &path))? {
             Name::Leftover => return Ok(Step::Dropped),
             Name::Whiteout(path) => {
@@ -321,6 +329,9 @@ impl LayerReader {
             if target.contains(&0) {
                 return refuse("tar.pax_malformed", "The target of a link holds a NUL byte.");
             }
+            if target.is_empty() {
+                return refuse("tar.link_empty", "A link leads nowhere; no file system could hold it.");
+            }
         }
         if kind == Kind::Char(0, 0) {
             self.warn(
@@ -330,72 +341,8 @@ impl LayerReader {
             return Ok(Step::Dropped);
         }
         let meta = self.meta(header, before, &path, &kind).map_err(|e| e.at(here, &path))?;
+        self.hold(xattr_bytes(&meta.xattrs)).map_err(|e| e.at(here, &path))?;
         Ok(Step::Entry(Entry { path, kind, meta }))
-    }
-
-    fn meta(
-        &mut self,
-        header: &Header,
-        before: &Before,
-        path: &[u8],
-        kind: &Kind,
-    ) -> Result<Meta, LayerError> {
-        let number = |from, length| header.number(from, length);
-        let id = |from| {
-            let id = number(from, 8).and_then(|id| u64::try_from(id).ok()).and_then(pax::owner);
-            id.ok_or_else(pax::id_range)
-        };
-        let mode =
-            number(100, 8).ok_or_else(|| LayerError::new("tar.mode", "An entry's mode is not a number."))?;
-        let mut mtime = match before.pax.time("mtime")? {
-            Some(time) => time,
-            None => {
-                let seconds = number(136, 12)
-                    .ok_or_else(|| LayerError::new("tar.mtime", "An entry's time is not a number."))?;
-                Time { seconds: i64::try_from(seconds).unwrap_or(i64::MAX), nanos: 0 }
-            }
-        };
-        if mtime.seconds.abs() > FAR {
-            self.warn("its time is too far from now, and was moved", path);
-            mtime = Time { seconds: mtime.seconds.clamp(-FAR, FAR), nanos: 0 };
-        }
-        Ok(Meta {
-            mode: u32::try_from(mode & 0o7777).unwrap_or(0),
-            uid: before.pax.id("uid")?.map_or_else(|| id(108), Ok)?,
-            gid: before.pax.id("gid")?.map_or_else(|| id(116), Ok)?,
-            mtime,
-            xattrs: self.xattrs(&before.pax, path, kind)?,
-        })
-    }
-
-    fn xattrs(&mut self, pax: &Pax, path: &[u8], kind: &Kind) -> Result<Xattrs, LayerError> {
-        let mut kept = Vec::new();
-        let (most, largest) = (self.budget.limits().xattrs, self.budget.limits().xattr);
-        for (name, value) in pax.xattrs() {
-            if value.len() > largest {
-                return Err(LayerError::new(
-                    "xattr.too_large",
-                    "An extended attribute is larger than allowed.",
-                ));
-            }
-            // Meant for the file system that the image was made on, not for the one it will run on.
-            let foreign = name.starts_with(b"trusted.overlay.")
-                || name.starts_with(b"user.overlay.")
-                || name == b"security.selinux"
-                || (name.starts_with(b"user.") && matches!(kind, Kind::Symlink(_)));
-            if foreign {
-                self.warn(&format!("the extended attribute `{}` is dropped", crate::path::show(name)), path);
-                continue;
-            }
-            kept.push((name.to_vec(), value.to_vec()));
-            if kept.len() > most {
-                return Err(LayerError::new(
-                    "xattr.too_many",
-                    "An entry has more extended attributes than allowed.",
-                ));
-            }
-        }
-        Ok(kept)
     }
 }
 

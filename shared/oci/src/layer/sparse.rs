@@ -40,10 +40,15 @@ impl Map {
 /// The map of an old GNU sparse header (type `S`); further maps follow it in blocks of their own.
 pub(super) fn gnu(
     header: &Header,
+    pax: &Pax,
     stored: u64,
     stream: &mut Stream,
     limits: &Limits,
 ) -> Result<Map, LayerError> {
+    // Two maps would be two contents.
+    if pax.is_sparse() {
+        return Err(invalid());
+    }
     let unsigned = |field: &[u8]| match number(field) {
         Some(Some(value)) => u64::try_from(value).map(Some).map_err(|_| invalid()),
         Some(None) => Ok(None),
@@ -87,8 +92,8 @@ pub(super) fn pax(
         return Map::new(pieces, size, *stored).map(Some);
     }
     let Some(size) = number("GNU.sparse.size")? else {
-        let loose = pax.get("GNU.sparse.map").is_some() || !pax.pieces.is_empty();
-        return if loose { Err(invalid()) } else { Ok(None) };
+        // A map that is not known, or a half one: its bytes must not pass for content.
+        return if pax.is_sparse() { Err(invalid()) } else { Ok(None) };
     };
     let numbers: Vec<u64> = match pax.get("GNU.sparse.map") {
         Some(b"") => Vec::new(),
