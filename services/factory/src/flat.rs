@@ -274,20 +274,16 @@ fn layer_failed(layer: &Layer, place: usize, error: &LayerError) -> Halt {
         let bytes = inner.and_then(|e| e.downcast_ref::<Mismatch>()).map(|e| (e.code(), true, e.to_string()));
         if let Some((code, permanent, sentence)) = source.or(bytes) {
             let message = format!("Layer {} ({}): {sentence}", place + 1, name(layer));
-            return Halt::failed(Failure { code: code.to_owned(), message, transient: !permanent }, error);
+            return Halt::failed(Failure::new(code, message, !permanent), error);
         }
     }
     let told = format!("Layer {} ({}): {error}", place + 1, name(layer));
     let transient = !error.is_permanent() || error.code() == "factory.disk";
-    Halt::failed(Failure { code: error.code().to_owned(), message: told, transient }, error)
+    Halt::failed(Failure::new(error.code(), told, transient), error)
 }
 
 fn store_failed(error: &store::Error) -> Halt {
-    let failure = Failure {
-        code: error.code().to_owned(),
-        message: format!("{error}."),
-        transient: !error.is_permanent(),
-    };
+    let failure = Failure::new(error.code(), format!("{error}."), !error.is_permanent());
     Halt::failed(failure, error)
 }
 

@@ -17,6 +17,7 @@ mod config;
 mod contents;
 mod emit;
 mod index;
+mod source;
 mod tree;
 mod write;
 
