@@ -1,7 +1,7 @@
 //! 95 to 104: what a registry says an image consists of.
 
 use serde_json::{Value, json};
-use testkit::image::{digest, multi_platform};
+use testkit::image::{digest, multi_platform, noise};
 use testkit::{Answer, Image, Shelf, Standin, Trap};
 
 use crate::case::Case;
@@ -12,8 +12,7 @@ const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// A small image; its layer is random enough that wrong bytes are nonsense at once.
 fn small() -> Image {
-    let noise: Vec<u8> = (0..40_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    Image::new().layer(|l| l.dir("d").file("d/a", noise))
+    Image::new().layer(|l| l.dir("d").file("d/a", noise(40_000)))
 }
 
 fn shelf() -> Shelf {

@@ -125,8 +125,10 @@ async fn failed<W: Worker>(
 ) -> Option<Duration> {
     let (image, stage) = (&job.claim.image, W::STAGE);
     warn!(image.id = %image, stage = stage.as_str(), code = failure.code, chain, "an import attempt failed: {failure}");
-    job.log.say(format!("Failed with {}: {}", failure.code, failure.message));
-    if let Ended::Retried(wait) = job.claim.after(failure) {
+    let next = job.claim.after(failure);
+    let told = if next == Ended::Failed { job.claim.last_word(failure) } else { failure.clone() };
+    job.log.say(format!("Failed with {}: {}", told.code, told.message));
+    if let Ended::Retried(wait) = next {
         let due = chrono::Utc::now() + wait;
         job.log.say(format!("The next attempt begins at {}.", due.format("%Y-%m-%d %H:%M:%S UTC")));
     }

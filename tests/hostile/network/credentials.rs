@@ -41,17 +41,23 @@ fn n107_credentials_stay_at_home() {
             _ => None,
         })
     });
-    // Its token server is another host with TLS, as Docker Hub's is; that server sends n5's question elsewhere.
-    let place = there.clone();
-    let tokens = Standin::tls(move |seen| match guarded(seen, BASIC, "Basic realm=\"t\"") {
-        Some(refused) => refused,
-        None if seen.path.contains("n5") => Answer::redirect(307, &format!("{place}/token")),
-        None => Answer::new(200, r#"{"token":"a-token-of-its-own","expires_in":300}"#),
+    // Its token server is another host with TLS, as Docker Hub's is. n5 is its own, and sends the question elsewhere;
+    // n6 names another host without TLS.
+    let tokens = Standin::tls(|seen| {
+        guarded(seen, BASIC, "Basic realm=\"t\"")
+            .unwrap_or_else(|| Answer::new(200, r#"{"token":"a-token-of-its-own","expires_in":300}"#))
     });
     let (secure, plain) =
         (format!("https://localhost:{}", tokens.port()), format!("http://localhost:{}", trap.port()));
     let with_tokens = lying(shelf(), move |seen| {
-        let server = if variant(seen) == 6 { &plain } else { &secure };
+        if seen.path.starts_with("/token") {
+            return Some(Answer::redirect(307, &format!("{there}/token")));
+        }
+        let server = match variant(seen) {
+            5 => format!("http://{}", seen.header("host").unwrap()),
+            6 => plain.clone(),
+            _ => secure.clone(),
+        };
         let realm = format!("Bearer realm=\"{server}/token/n{}\",service=\"s\"", variant(seen));
         guarded(seen, "Bearer a-token-of-its-own", &realm)
     });
@@ -72,7 +78,8 @@ fn n107_credentials_stay_at_home() {
     let shown = with_tokens.seen().iter().filter(|seen| seen.header("authorization") == Some(BASIC)).count();
     assert_eq!(shown, 0, "the password is for the token server alone");
     case.refuses_from(&format!("{}/n5/x:1", with_tokens.host()), &ME, "registry.error");
-    assert!(elsewhere.asked("/token") > 0);
+    let own = with_tokens.seen().into_iter().find(|seen| seen.path.starts_with("/token/n5")).unwrap();
+    assert_eq!((own.header("authorization"), elsewhere.asked("/token")), (Some(BASIC), 1));
     // A token server without TLS on another host.
     case.refuses_from(&format!("{}/n6/x:1", with_tokens.host()), &ME, "ssrf.blocked");
     assert_nothing_shown(&elsewhere);

@@ -29,6 +29,17 @@ impl Claim {
         let wished = why.retry_at.and_then(|at| (at - Utc::now()).to_std().ok()).unwrap_or_default();
         Ended::Retried(backoff(self.failures).max(wished.min(MAX_WAIT)))
     }
+
+    /// What the user is told at the end: a failure for a passing reason that came too often says so.
+    pub fn last_word(&self, why: &Failure) -> Failure {
+        if !why.transient {
+            return why.clone();
+        }
+        let tries = self.failures + 1;
+        let (code, message) = (&why.code, &why.message);
+        let told = format!("Given up after {tries} attempts; the last one failed with {code}: {message}");
+        Failure::permanent("attempts.exhausted", told)
+    }
 }
 
 impl Db {
@@ -48,7 +59,7 @@ impl Db {
         if let Ended::Retried(wait) = ended {
             tx.put_back(claim, stage, wait).await?;
         } else {
-            let why = last_word(claim, why);
+            let why = claim.last_word(why);
             tx.fail(&claim.hub, &claim.image, claim.attempt, &why, stage.as_str()).await?;
         }
         tx.log_ends(claim, stage, end_seq).await?;
@@ -150,17 +161,6 @@ impl Tx {
 /// Half a second, doubled with each failure.
 fn backoff(failures: i32) -> Duration {
     Duration::from_millis(500u64.saturating_mul(1 << failures.clamp(0, 10)))
-}
-
-/// A failure for a passing reason that came too often says so.
-fn last_word(claim: &Claim, why: &Failure) -> Failure {
-    if !why.transient {
-        return why.clone();
-    }
-    let tries = claim.failures + 1;
-    let message =
-        format!("Given up after {tries} attempts; the last one failed with {}: {}", why.code, why.message);
-    Failure::permanent("attempts.exhausted", message)
 }
 
 #[cfg(test)]
