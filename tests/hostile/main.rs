@@ -9,4 +9,6 @@
 )]
 
 mod case;
+mod manifests;
+mod network;
 mod whiteouts;

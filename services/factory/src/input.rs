@@ -143,8 +143,7 @@ async fn from_archive(
         tokio::task::spawn_blocking(move || Archive::open(&path, &scratch, &caps)?.choose(&wanted, None));
     let ended = |_| Failure::transient("internal.thread", "A thread of the factory ended.");
     opened.await.map_err(ended)?.map_err(|e| {
-        let failure =
-            Failure { code: e.code().to_owned(), message: e.to_string(), transient: !e.is_permanent() };
+        let failure = Failure::new(e.code(), e.to_string(), !e.is_permanent());
         Halt::failed(failure, &e)
     })
 }

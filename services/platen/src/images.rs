@@ -58,8 +58,9 @@ pub(crate) async fn run(args: &Images) -> Result<()> {
 }
 
 fn state(image: &Image) -> String {
-    match &image.state.error {
-        Some(error) => format!("{} ({})", image.state.current, error.code),
-        None => image.state.current.to_string(),
+    match (&image.state.error, image.state.retry_at) {
+        (Some(error), _) => format!("{} ({})", image.state.current, error.code),
+        (None, Some(at)) => format!("{} (again at {})", image.state.current, at.format("%Y-%m-%d %H:%M:%S")),
+        (None, None) => image.state.current.to_string(),
     }
 }

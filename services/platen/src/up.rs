@@ -89,7 +89,7 @@ async fn embedded(args: &mut Up) -> Result<Option<Embedded>> {
     }
     // As docker does, a factory on one machine may talk to that machine's own registries.
     if nats && postgres {
-        args.config.allow_loopback = true;
+        args.config.allow_loopback.get_or_insert(true);
     }
     let started = Embedded::start(embedded::Options::new(&args.config.data_dir, nats, postgres)).await?;
     if let Some(url) = started.nats_url() {

@@ -45,10 +45,17 @@ pub struct Config {
     #[arg(long, env = "PLATEN_ALLOW_NETWORK", value_delimiter = ',')]
     pub allow_network: Vec<String>,
 
-    /// Let users name registries on this machine (127.0.0.0/8 and ::1), also over plain http, as docker does. A factory
-    /// with private servers of its own does so anyway.
-    #[arg(long, env = "PLATEN_ALLOW_LOOPBACK")]
-    pub allow_loopback: bool,
+    /// Let users name registries on this machine (127.0.0.0/8 and ::1), also over plain http, as docker does. When not
+    /// given, a factory with private servers of its own does so and any other does not; `=false` forbids it.
+    #[arg(
+        long,
+        env = "PLATEN_ALLOW_LOOPBACK",
+        value_parser = clap::builder::BoolishValueParser::new(),
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub allow_loopback: Option<bool>,
 
     /// A PEM file of further certificate authorities that registries' certificates may be signed by.
     #[arg(long, env = "PLATEN_CA_FILE")]
@@ -61,6 +68,22 @@ pub struct Config {
     /// Entries that the layers of one image may hold. Each takes about 500 bytes of memory while it is imported.
     #[arg(long, env = "PLATEN_MAX_ENTRIES", default_value_t = 2_000_000)]
     pub max_entries: u64,
+
+    /// The least speed of a registry, in bytes a second. An import from a slower one fails with `registry.too_slow`.
+    #[arg(long, env = "PLATEN_REGISTRY_MIN_RATE", default_value_t = 65_536)]
+    pub registry_min_rate: u64,
+
+    /// Over how many seconds of waiting for its bytes a registry's speed is taken.
+    #[arg(long, env = "PLATEN_REGISTRY_RATE_WINDOW", default_value_t = 60)]
+    pub registry_rate_window: u64,
+
+    /// How many seconds a registry may stay silent, before its answer begins and between its bytes.
+    #[arg(long, env = "PLATEN_REGISTRY_SILENCE", default_value_t = 30)]
+    pub registry_silence: u64,
+
+    /// How many seconds a stage may work on an import before it fails with `import.too_long`.
+    #[arg(long, env = "PLATEN_IMPORT_LIMIT", default_value_t = 14_400)]
+    pub import_limit: u64,
 
     /// How long the bytes of a pruned image stay on disk, in seconds: pulls under way end in peace.
     #[arg(long, env = "PLATEN_RECLAIM_GRACE", default_value_t = 60)]

@@ -16,7 +16,8 @@ use crate::{Config, Halt};
 /// # Errors
 /// When a network or certificate in the settings is none.
 pub fn client(config: &Config) -> Result<Client> {
-    let mut policy = if config.allow_loopback { NetworkPolicy::embedded() } else { NetworkPolicy::default() };
+    let loopback = config.allow_loopback.unwrap_or(false);
+    let mut policy = if loopback { NetworkPolicy::embedded() } else { NetworkPolicy::default() };
     for entry in config.allow_network.iter().map(|entry| entry.trim()) {
         if let Ok(network) = entry.parse() {
             policy.networks.push(network);
@@ -32,9 +33,23 @@ pub fn client(config: &Config) -> Result<Client> {
             std::fs::read(file).with_context(|| format!("the CA file {} cannot be read", file.display()))?;
         policy.extra_roots.push(pem);
     }
+    Ok(Client::with_patience(policy, patience(config))?)
+}
+
+fn patience(config: &Config) -> Patience {
+    let silence = Duration::from_secs(config.registry_silence.max(1));
+    let usual = Patience::default();
     // An attempt is short: the import itself is tried again, with pauses that grow, and others get their turn.
-    let patience = Patience { attempts: 3, pause: Duration::from_millis(200), ..Patience::default() };
-    Ok(Client::with_patience(policy, patience)?)
+    Patience {
+        attempts: 3,
+        pause: Duration::from_millis(200),
+        retry_after_max: Duration::from_secs(2),
+        connect: usual.connect.min(silence),
+        silence,
+        slow_window: Duration::from_secs(config.registry_rate_window.max(1)),
+        slow_floor: config.registry_min_rate,
+        ..usual
+    }
 }
 
 /// Where an origin leads; none where it has no registry. `target` may be another than the origin's own.
@@ -73,5 +88,6 @@ pub fn halt(error: RegistryError) -> Halt {
 
 /// A registry's error, as the user is told.
 pub fn failure(error: &RegistryError) -> Failure {
-    Failure { code: error.code().to_owned(), message: error.to_string(), transient: !error.is_permanent() }
+    let failure = Failure::new(error.code(), error.to_string(), !error.is_permanent());
+    Failure { retry_at: error.retry_at().map(Into::into), ..failure }
 }

@@ -91,9 +91,11 @@ async fn work<W: Worker>(cx: &Context, worker: &W, claim: Claim) -> Option<Durat
             job.claim.attempt
         ));
     }
+    let limit = Duration::from_secs(cx.config.import_limit.max(1));
     let result = tokio::select! {
         result = worker.work(cx, &job) => result,
         () = lost.cancelled() => Err(Halt::LeaseLost),
+        () = tokio::time::sleep(limit) => Err(too_long(W::STAGE, limit).into()),
     };
     // Blocking threads that still work for this job see it and leave.
     lost.cancel();
@@ -109,6 +111,12 @@ async fn work<W: Worker>(cx: &Context, worker: &W, claim: Claim) -> Option<Durat
     due
 }
 
+/// The cap on everything that is bounded only by its parts: a registry that is never quite too slow, for one.
+fn too_long(stage: Stage, limit: Duration) -> model::Failure {
+    let told = format!("The {} was not done within {} seconds.", stage.as_str(), limit.as_secs());
+    model::Failure::permanent("import.too_long", told)
+}
+
 async fn failed<W: Worker>(
     cx: &Context,
     job: &Job,
@@ -117,7 +125,13 @@ async fn failed<W: Worker>(
 ) -> Option<Duration> {
     let (image, stage) = (&job.claim.image, W::STAGE);
     warn!(image.id = %image, stage = stage.as_str(), code = failure.code, chain, "an import attempt failed: {failure}");
-    job.log.say(format!("Failed with {}: {}", failure.code, failure.message));
+    let next = job.claim.after(failure);
+    let told = if next == Ended::Failed { job.claim.last_word(failure) } else { failure.clone() };
+    job.log.say(format!("Failed with {}: {}", told.code, told.message));
+    if let Ended::Retried(wait) = next {
+        let due = chrono::Utc::now() + wait;
+        job.log.say(format!("The next attempt begins at {}.", due.format("%Y-%m-%d %H:%M:%S UTC")));
+    }
     let end = job.log.flush().await;
     match cx.db.attempt_failed(&job.claim, stage, failure, end).await {
         Ok(Ended::Retried(wait)) => {

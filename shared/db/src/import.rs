@@ -30,6 +30,9 @@ pub const MAX_FAILURES: i32 = 5;
 /// After this many lapsed leases in a row without progress an import is given up.
 pub const MAX_LAPSES: i32 = 20;
 
+/// The longest that an import waits because a registry asked it to.
+pub const MAX_WAIT: Duration = Duration::from_secs(86_400);
+
 /// A claimed import.
 #[derive(Debug, Clone)]
 pub struct Claim {

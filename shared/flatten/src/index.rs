@@ -10,6 +10,7 @@ use oci::layer::{Entry, Kind, LayerError, LayerReader, Meta};
 use oci::limits::Budget;
 
 use crate::contents::{Contents, Spool};
+use crate::source::Shared;
 
 /// The content of a regular file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -194,9 +195,23 @@ fn too_many() -> LayerError {
 /// Reads a layer's compressed bytes to their end. Contents go into an unnamed file in `dir`.
 ///
 /// # Errors
-/// When the layer is refused or damaged, its bytes cannot be had, or `dir` cannot be written to (`factory.disk`).
+/// When the layer is refused or damaged, its bytes cannot be had, or `dir` cannot be written to (`factory.disk`). Of
+/// bytes that are not those they should be, that is told, and not what is wrong in them.
 pub fn read_layer<R: Read + Send + 'static>(
     input: R,
+    dir: &Path,
+    budget: &Budget,
+) -> Result<LayerIndex, LayerError> {
+    let input = Shared::new(input);
+    read(input.clone(), dir, budget).map_err(|error| {
+        let about_bytes = error.is_permanent() && error.code() != "factory.disk";
+        let verdict = if about_bytes { input.verdict() } else { None };
+        verdict.unwrap_or(error)
+    })
+}
+
+fn read<R: Read + Send + 'static>(
+    input: Shared<R>,
     dir: &Path,
     budget: &Budget,
 ) -> Result<LayerIndex, LayerError> {

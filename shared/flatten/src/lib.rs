@@ -19,6 +19,7 @@ mod emit;
 mod flat_index;
 mod index;
 mod read_back;
+mod source;
 mod tree;
 mod write;
 

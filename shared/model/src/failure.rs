@@ -1,5 +1,6 @@
 //! A failure as users meet it: a stable code and one sentence.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Why something did not work, the same in the API, the log, events and the row.
@@ -13,16 +14,24 @@ pub struct Failure {
     /// May the same attempt succeed later without anybody changing anything?
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub transient: bool,
+    /// Whoever failed us asked not to be asked again before this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<DateTime<Utc>>,
 }
 
 impl Failure {
+    /// A failure that may pass by itself, or not.
+    pub fn new(code: &str, message: impl Into<String>, transient: bool) -> Self {
+        Self { code: code.to_owned(), message: message.into(), transient, retry_at: None }
+    }
+
     /// A failure that trying again will not mend.
     pub fn permanent(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), transient: false }
+        Self::new(code, message, false)
     }
 
     /// A failure that may pass by itself.
     pub fn transient(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), transient: true }
+        Self::new(code, message, true)
     }
 }

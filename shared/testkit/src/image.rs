@@ -385,6 +385,18 @@ fn put(files: &mut BTreeMap<String, Vec<u8>>, kind: &str, bytes: &[u8]) -> Value
     json!({ "mediaType": kind, "digest": digest, "size": bytes.len() })
 }
 
+/// Bytes that no compression makes smaller, always the same.
+pub fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[3]
+    };
+    (0..length).map(|_| next()).collect()
+}
+
 /// Compresses bytes.
 pub fn pack(bytes: &[u8], packing: Packing) -> Vec<u8> {
     match packing {

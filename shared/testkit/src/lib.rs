@@ -1,6 +1,7 @@
 //! For tests only: an image builder language, real servers on free ports, and trees to compare.
 //!
-//! Nothing here is a stand-in for a server that can be started for real. Whatever is started is ended when it is
+//! Nothing here is a stand-in for a server that can be started for real, but for [`standin`]: it tells the lies that no
+//! real registry tells. Whatever is started is ended when it is
 //! dropped, by the id it was started with.
 
 #![allow(
@@ -18,9 +19,11 @@ pub mod proxy;
 pub mod raw;
 pub mod registry;
 pub mod stack;
+pub mod standin;
 pub mod tools;
 pub mod tree;
 
 pub use factory::Factory;
 pub use image::Image;
 pub use registry::Registry;
+pub use standin::{Answer, Shelf, Standin, Trap};

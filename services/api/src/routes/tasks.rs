@@ -34,6 +34,11 @@ async fn task(
             if image.source.kind == "cycle-upload" && !app.cx.db.is_uploaded(&image.id).await? {
                 return Err(Refusal::conflict("The image waits for its archive: upload it first."));
             }
+            // One that waits for a registry's leave does not have to.
+            if app.cx.db.retry_now(&who.hub, &image.id, "api").await? {
+                let job = Job { id: image.id, action: "import".to_owned() };
+                return Ok((StatusCode::ACCEPTED, data(job)).into_response());
+            }
             let mut tx = app.cx.db.begin().await?;
             tx.request_import(&who.hub, &image.id, "api").await?;
             tx.commit().await?;

@@ -29,20 +29,15 @@ pub(super) fn layer_failed(layer: &Layer, place: usize, error: &LayerError) -> H
             .map(|e| (e.code(), e.is_permanent(), e.to_string()));
         let bytes = inner.and_then(|e| e.downcast_ref::<Mismatch>()).map(|e| (e.code(), true, e.to_string()));
         if let Some((code, permanent, sentence)) = source.or(bytes) {
-            let failure = Failure { code: code.to_owned(), message: told(&sentence), transient: !permanent };
-            return Halt::failed(failure, error);
+            return Halt::failed(Failure::new(code, told(&sentence), !permanent), error);
         }
     }
     let transient = !error.is_permanent() || error.code() == "factory.disk";
-    Halt::failed(Failure { code: error.code().to_owned(), message: told(error), transient }, error)
+    Halt::failed(Failure::new(error.code(), told(error), transient), error)
 }
 
 pub(super) fn store_failed(error: &store::Error) -> Halt {
-    let failure = Failure {
-        code: error.code().to_owned(),
-        message: format!("{error}."),
-        transient: !error.is_permanent(),
-    };
+    let failure = Failure::new(error.code(), format!("{error}."), !error.is_permanent());
     Halt::failed(failure, error)
 }
 

@@ -16,6 +16,32 @@ pub enum Ended {
     Failed,
 }
 
+impl Claim {
+    /// What becomes of the import when this attempt fails so.
+    ///
+    /// The pauses double, and are as long as whoever failed us asks, up to [`MAX_WAIT`]: asking sooner would only burn
+    /// the attempts.
+    pub fn after(&self, why: &Failure) -> Ended {
+        let again = why.transient && self.failures + 1 < MAX_FAILURES && self.lapses <= MAX_LAPSES;
+        if !again {
+            return Ended::Failed;
+        }
+        let wished = why.retry_at.and_then(|at| (at - Utc::now()).to_std().ok()).unwrap_or_default();
+        Ended::Retried(backoff(self.failures).max(wished.min(MAX_WAIT)))
+    }
+
+    /// What the user is told at the end: a failure for a passing reason that came too often says so.
+    pub fn last_word(&self, why: &Failure) -> Failure {
+        if !why.transient {
+            return why.clone();
+        }
+        let tries = self.failures + 1;
+        let (code, message) = (&why.code, &why.message);
+        let told = format!("Given up after {tries} attempts; the last one failed with {code}: {message}");
+        Failure::permanent("attempts.exhausted", told)
+    }
+}
+
 impl Db {
     /// An attempt failed. A passing reason puts the import back until it has failed too often; any other ends it.
     ///
@@ -29,16 +55,13 @@ impl Db {
         end_seq: i64,
     ) -> Result<Ended> {
         let mut tx = self.begin().await?;
-        let again = why.transient && claim.failures + 1 < MAX_FAILURES && claim.lapses <= MAX_LAPSES;
-        let ended = if again {
-            let wait = backoff(claim.failures);
+        let ended = claim.after(why);
+        if let Ended::Retried(wait) = ended {
             tx.put_back(claim, stage, wait).await?;
-            Ended::Retried(wait)
         } else {
-            let why = last_word(claim, why);
+            let why = claim.last_word(why);
             tx.fail(&claim.hub, &claim.image, claim.attempt, &why, stage.as_str()).await?;
-            Ended::Failed
-        };
+        }
         tx.log_ends(claim, stage, end_seq).await?;
         tx.commit().await?;
         Ok(ended)
@@ -141,13 +164,52 @@ fn backoff(failures: i32) -> Duration {
     Duration::from_millis(500u64.saturating_mul(1 << failures.clamp(0, 10)))
 }
 
-/// A failure for a passing reason that came too often says so.
-fn last_word(claim: &Claim, why: &Failure) -> Failure {
-    if !why.transient {
-        return why.clone();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(failures: i32) -> Claim {
+        Claim {
+            image: ImageId::new(),
+            attempt: 1,
+            hub: HubId::new(),
+            source: SourceId::new(),
+            name: String::new(),
+            state: State::New,
+            pin: None,
+            overrides: Override::default(),
+            upload: None,
+            failures,
+            lapses: 0,
+            requested_at: Utc::now(),
+        }
     }
-    let tries = claim.failures + 1;
-    let message =
-        format!("Given up after {tries} attempts; the last one failed with {}: {}", why.code, why.message);
-    Failure::permanent("attempts.exhausted", message)
+
+    fn wished(seconds: i64) -> Failure {
+        let at = Utc::now() + chrono::Duration::seconds(seconds);
+        Failure { retry_at: Some(at), ..Failure::transient("registry.rate_limited", "") }
+    }
+
+    #[test]
+    fn pauses_double_until_it_is_given_up() {
+        let plain = Failure::transient("registry.error", "");
+        let waits: Vec<Ended> = (0..MAX_FAILURES).map(|failures| claim(failures).after(&plain)).collect();
+        let ms = |ms| Ended::Retried(Duration::from_millis(ms));
+        assert_eq!(waits, [ms(500), ms(1000), ms(2000), ms(4000), Ended::Failed]);
+        assert_eq!(claim(0).after(&Failure::permanent("x", "")), Ended::Failed);
+    }
+
+    #[test]
+    fn a_wish_to_be_left_alone_is_kept_within_a_day() {
+        let seconds = |wish: i64, failures| match claim(failures).after(&wished(wish)) {
+            Ended::Retried(wait) => wait.as_secs_f64(),
+            Ended::Failed => panic!("it is tried again"),
+        };
+        assert!((3599.0..=3600.0).contains(&seconds(3600, 0)));
+        assert_eq!(seconds(10 * 86_400, 0), MAX_WAIT.as_secs_f64());
+        for past in [0, -1, -86_400] {
+            assert_eq!(seconds(past, 1), 1.0);
+        }
+        assert_eq!(claim(MAX_FAILURES - 1).after(&wished(3600)), Ended::Failed);
+    }
 }

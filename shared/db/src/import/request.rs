@@ -31,6 +31,29 @@ impl Tx {
 }
 
 impl Db {
+    /// Tries an import again now that waits after a failed attempt. False when none waits.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn retry_now(&self, hub: &HubId, image: &ImageId, from: &str) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let done = sqlx::query!(
+            "update image set retry_at = null
+             where id = $1 and hub_id = $2 and requested_at is not null and retry_at > now()",
+            image.as_str(),
+            hub.as_str()
+        )
+        .execute(tx.conn())
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let event = ImageImportRequested { image: Some(image.clone()), ..ImageImportRequested::default() };
+        tx.tell(hub, Some(image.as_str()), from, &event).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
     /// Calls an import off, whoever is at it. False when none is under way.
     ///
     /// # Errors

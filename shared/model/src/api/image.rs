@@ -165,7 +165,7 @@ pub struct Task {
 pub enum TaskAction {
     /// Import into the shell.
     Import,
-    /// Import again after a failure: the same as `import`.
+    /// Import again after a failure, also before `retry_at`: the same as `import`.
     Retry,
     /// Stop the import.
     Cancel,

@@ -32,7 +32,7 @@ impl LayerError {
     }
 
     /// The bytes could not be had at all: the cause tells why.
-    pub(crate) fn input(cause: io::Error) -> Self {
+    pub fn input(cause: io::Error) -> Self {
         Self { cause: Some(cause), ..Self::new("layer.input", "The layer's bytes could not be read.") }
     }
 

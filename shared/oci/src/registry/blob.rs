@@ -8,7 +8,7 @@ use futures::stream::{BoxStream, Stream, StreamExt, try_unfold};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
 use reqwest::{Method, Response, StatusCode};
 
-use super::body::{Body, Broken};
+use super::body::{Body, Broken, Speed};
 use super::send::host_of;
 use super::{RegistryError, Repository};
 use crate::digest::{Mismatch, Verifier};
@@ -27,6 +27,7 @@ impl BlobStream {
             descriptor,
             verifier,
             body: None,
+            speed: Speed::default(),
             skip: 0,
             stalled: 0,
             resumed: 0,
@@ -58,6 +59,8 @@ struct Pull {
     descriptor: Descriptor,
     verifier: Verifier,
     body: Option<Body>,
+    /// Of the bodies before the present one.
+    speed: Speed,
     /// Bytes of the present body that were handed out before, by an earlier one.
     skip: u64,
     /// Bodies in a row that brought nothing new.
@@ -79,7 +82,9 @@ impl Pull {
             if self.verifier.missing() == 0 && self.skip == 0 && body.promised().is_some() {
                 return self.end();
             }
-            match body.chunk().await {
+            let next = body.chunk().await;
+            self.speed = body.speed;
+            match next {
                 Ok(Some(mut bytes)) => {
                     let skipped = self.skip.min(bytes.len() as u64);
                     self.skip -= skipped;
@@ -140,12 +145,12 @@ impl Pull {
                 StatusCode::OK => {
                     self.check_length(response.content_length(), self.descriptor.size)?;
                     self.skip = from;
-                    return Ok(Body::new(response, inner.patience.clone()));
+                    return Ok(Body::new(response, inner.patience.clone()).after(self.speed));
                 }
                 StatusCode::PARTIAL_CONTENT if ranged && self.is_the_rest(&response, from) => {
                     self.check_length(response.content_length(), self.verifier.missing())?;
                     self.skip = 0;
-                    return Ok(Body::new(response, inner.patience.clone()));
+                    return Ok(Body::new(response, inner.patience.clone()).after(self.speed));
                 }
                 // Its ranges are not to be trusted; without them it will send everything.
                 StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if ranged => {

@@ -18,6 +18,13 @@ pub(super) struct Body {
     response: Response,
     host: String,
     patience: Arc<Patience>,
+    pub(super) speed: Speed,
+}
+
+/// What came over how much time spent waiting. It goes on from one body of a blob to the next: a registry that cuts
+/// every connection in time gains nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Speed {
     waited: Duration,
     received: u64,
 }
@@ -41,7 +48,13 @@ impl From<Broken> for RegistryError {
 impl Body {
     pub(super) fn new(response: Response, patience: Arc<Patience>) -> Self {
         let host = host_of(response.url());
-        Self { response, host, patience, waited: Duration::ZERO, received: 0 }
+        Self { response, host, patience, speed: Speed::default() }
+    }
+
+    /// Goes on with the speed of the body before it.
+    pub(super) fn after(mut self, speed: Speed) -> Self {
+        self.speed = speed;
+        self
     }
 
     /// The length the registry promised, in bytes.
@@ -54,7 +67,7 @@ impl Body {
         let started = Instant::now();
         let silence = self.patience.silence;
         let next = tokio::time::timeout(silence, self.response.chunk()).await;
-        self.waited += started.elapsed();
+        self.speed.waited += started.elapsed();
         match next {
             Err(_) => {
                 Err(Broken::Cut(RegistryError::timeout(&self.host, format!("no byte came for {silence:?}"))))
@@ -65,7 +78,7 @@ impl Body {
             }
             Ok(Ok(None)) => Ok(None),
             Ok(Ok(Some(bytes))) => {
-                self.received += bytes.len() as u64;
+                self.speed.received += bytes.len() as u64;
                 self.check_speed()?;
                 Ok(Some(bytes))
             }
@@ -74,14 +87,15 @@ impl Body {
 
     fn check_speed(&mut self) -> Result<(), Broken> {
         let (window, floor) = (self.patience.slow_window, self.patience.slow_floor);
-        if self.waited < window {
+        let Speed { waited, received } = self.speed;
+        if waited < window {
             return Ok(());
         }
-        if (self.received as f64) < floor as f64 * self.waited.as_secs_f64() {
-            let why = format!("less than {} KiB/s came over {window:?}", floor / 1024);
-            return Err(Broken::Slow(RegistryError::timeout(&self.host, why)));
+        if (received as f64) < floor as f64 * waited.as_secs_f64() {
+            let why = format!("{received} bytes came over {waited:.1?}, less than {floor} a second");
+            return Err(Broken::Slow(RegistryError::TooSlow { host: self.host.clone(), why }));
         }
-        (self.waited, self.received) = (Duration::ZERO, 0);
+        self.speed = Speed::default();
         Ok(())
     }
 }
@@ -89,7 +103,7 @@ impl Body {
 /// A whole body of at most `max` bytes; `None` when it is larger.
 ///
 /// # Errors
-/// `registry.timeout`, `registry.unreachable`.
+/// `registry.timeout`, `registry.too_slow`, `registry.unreachable`.
 pub(super) async fn read_all(
     response: Response,
     max: u64,

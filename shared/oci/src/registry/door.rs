@@ -112,10 +112,33 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Whether what came back could not be read as HTTP: no header ended, too many headers, lengths that contradict each
+/// other, another protocol.
+pub(super) fn is_no_http(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if inner.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
+}
+
 /// Looks names up and leaves out what may not be dialled.
+#[derive(Clone)]
 struct Guarded {
     policy: Arc<NetworkPolicy>,
     door: Door,
+}
+
+impl Guarded {
+    /// The addresses that may be dialled, of those a name has.
+    fn open(&self, name: &str, found: &[SocketAddr]) -> Result<Vec<SocketAddr>, Closed> {
+        let open: Vec<SocketAddr> =
+            found.iter().copied().filter(|address| self.policy.admits(self.door, address.ip())).collect();
+        if open.is_empty() && !found.is_empty() { Err(Closed(name.to_owned())) } else { Ok(open) }
+    }
 }
 
 /// A name of which every address is closed.
@@ -125,15 +148,10 @@ struct Closed(String);
 
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
-        let (policy, door) = (self.policy.clone(), self.door);
+        let guard = self.clone();
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let open: Vec<SocketAddr> =
-                found.iter().copied().filter(|address| policy.admits(door, address.ip())).collect();
-            if open.is_empty() && !found.is_empty() {
-                return Err(Closed(name.as_str().to_owned()).into());
-            }
-            Ok(Box::new(open.into_iter()) as Addrs)
+            Ok(Box::new(guard.open(name.as_str(), &found)?.into_iter()) as Addrs)
         })
     }
 }
@@ -148,4 +166,64 @@ pub(super) fn was_closed(error: &reqwest::Error) -> bool {
         cause = inner.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::HostPort;
+
+    fn open(policy: NetworkPolicy, named_by: NamedBy, plain: bool, found: &[&str]) -> Option<Vec<String>> {
+        let guard = Guarded { policy: Arc::new(policy), door: Door { named_by, plain } };
+        let found: Vec<SocketAddr> = found.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 0)).collect();
+        Some(guard.open("a.example", &found).ok()?.iter().map(|a| a.ip().to_string()).collect())
+    }
+
+    #[test]
+    fn a_name_leads_nowhere_that_is_not_public() {
+        for ip in [
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.0.1",
+            "100.64.0.1",
+            "169.254.169.254",
+            "127.0.0.1",
+            "0.0.0.0",
+            "::",
+            "::1",
+            "fd00::8",
+            "fe80::1",
+            "::ffff:10.1.2.3",
+            "64:ff9b::10.1.2.3",
+            "64:ff9b:1::10.1.2.3",
+        ] {
+            for named_by in [NamedBy::User, NamedBy::Registry] {
+                assert_eq!(open(NetworkPolicy::default(), named_by, false, &[ip]), None, "{ip}");
+            }
+            assert_eq!(open(NetworkPolicy::embedded(), NamedBy::Registry, false, &[ip]), None, "{ip}");
+        }
+    }
+
+    #[test]
+    fn of_several_addresses_the_closed_ones_are_left_out() {
+        let found = ["10.0.0.1", "1.1.1.1", "127.0.0.1"];
+        let policy = NetworkPolicy::default;
+        assert_eq!(open(policy(), NamedBy::User, false, &found).unwrap(), ["1.1.1.1"]);
+        assert_eq!(open(policy(), NamedBy::User, true, &found), None);
+        let ours = NetworkPolicy { networks: vec!["10.0.0.0/8".parse().unwrap()], ..policy() };
+        assert_eq!(open(ours, NamedBy::Registry, true, &found).unwrap(), ["10.0.0.1"]);
+        assert_eq!(open(NetworkPolicy::embedded(), NamedBy::User, true, &found).unwrap(), ["127.0.0.1"]);
+        assert_eq!(open(policy(), NamedBy::User, false, &[]).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn what_the_operator_lists_may_lead_anywhere() {
+        let hosts: Vec<HostPort> = vec!["a.example:5000".parse().unwrap()];
+        let policy = NetworkPolicy { hosts, ..NetworkPolicy::default() };
+        let named = |url: &str| url.parse::<url::Url>().unwrap();
+        let door = |url: &str| policy.approach(&named(url), &named("https://b.example/")).unwrap().named_by;
+        assert_eq!(door("https://a.example:5000/"), NamedBy::Operator);
+        assert_eq!(door("https://a.example/"), NamedBy::Registry);
+        assert!(open(policy.clone(), NamedBy::Operator, true, &["10.0.0.1"]).is_some());
+    }
 }

@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::digest::{Mismatch, printable};
 use crate::manifest::ManifestError;
+use crate::source::SourceError;
 
 /// A pull that failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -75,9 +76,19 @@ pub enum RegistryError {
         /// Whether asking again is of no use.
         permanent: bool,
     },
-    /// No byte for too long, or too few. Code `registry.timeout`.
-    #[error("{host} is too slow: {why}")]
+    /// No byte for too long. Code `registry.timeout`.
+    #[error("{host} fell silent: {why}")]
     Timeout {
+        /// The host.
+        host: String,
+        /// Which bound was passed.
+        why: String,
+    },
+    /// Bytes, but too few of them for too long. Code `registry.too_slow`.
+    ///
+    /// Permanent: whoever trickles would otherwise hold a worker for as many windows as there are attempts.
+    #[error("{host} is too slow: {why}")]
+    TooSlow {
         /// The host.
         host: String,
         /// Which bound was passed.
@@ -121,6 +132,7 @@ impl RegistryError {
             Self::RateLimited { .. } => "registry.rate_limited",
             Self::Failed { .. } => "registry.error",
             Self::Timeout { .. } => "registry.timeout",
+            Self::TooSlow { .. } => "registry.too_slow",
             Self::Blocked { .. } => "ssrf.blocked",
             Self::Mismatch(e) => e.code(),
             Self::Manifest(e) => e.code(),
@@ -153,6 +165,9 @@ impl RegistryError {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = error.get_ref().map(|e| e as _);
         while let Some(inner) = cause {
             if let Some(found) = inner.downcast_ref() {
+                return Some(found);
+            }
+            if let Some(SourceError::Registry(found)) = inner.downcast_ref() {
                 return Some(found);
             }
             // An io::Error hands out the cause of what it holds, so what it holds is asked for by name.

@@ -8,7 +8,7 @@ use url::{Origin, Url};
 
 use super::RegistryError;
 use super::challenge;
-use super::door::{chain, was_closed};
+use super::door::{chain, is_no_http, was_closed};
 use super::patience::{is_passing, wished_pause};
 use super::policy::Door;
 use super::repository::Inner;
@@ -75,7 +75,9 @@ impl Inner {
             };
             failed += 1;
             let too_long = wish.is_some_and(|wish| wish > self.patience.retry_after_max);
-            if error.is_permanent() || too_long || failed >= self.patience.attempts {
+            // Silence has taken its time already; whoever asked may come back later.
+            let silent = matches!(error, RegistryError::Timeout { .. });
+            if error.is_permanent() || too_long || silent || failed >= self.patience.attempts {
                 return Err(error);
             }
             let pause = self.patience.pause_after(failed).max(wish.unwrap_or_default());
@@ -155,5 +157,9 @@ fn unsent(url: &Url, door: Door, error: reqwest::Error) -> RegistryError {
     if was_closed(&error) {
         return RegistryError::blocked(url, door.closed());
     }
-    RegistryError::Unreachable { host: host_of(url), why: chain(&error.without_url()) }
+    let (host, no_http, why) = (host_of(url), is_no_http(&error), chain(&error.without_url()));
+    if no_http {
+        return RegistryError::nonsense(&host, format!("what it sent is not HTTP: {why}"));
+    }
+    RegistryError::Unreachable { host, why }
 }

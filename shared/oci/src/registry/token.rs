@@ -1,4 +1,15 @@
 //! Tokens: answering a challenge, the way Docker's token specification describes it (GET with scope and service).
+//!
+//! Where a username and password go:
+//!
+//! - to the registry itself, when it asks for them (`Basic`);
+//! - to the token server (`realm`) that the registry names: to any host that may be reached over https, since Docker
+//!   Hub's own is another host; over plain http only to the registry's own host;
+//! - never along a redirect to another origin, which is also true of tokens, and never because of a `Link` header, since
+//!   none is followed.
+//!
+//! A realm that would have to be shown a password in plain text elsewhere is refused and not asked without it: a
+//! private image that "does not exist" would be a riddle.
 
 use std::time::{Duration, Instant};
 
@@ -74,6 +85,11 @@ impl Inner {
             );
         }
         let basic = self.auth.credentials.as_ref().and_then(|c| c.basic());
+        if basic.is_some() && url.scheme() != "https" && url.host() != self.base.host() {
+            let why =
+                "the registry names it as its token server, but no password goes to another host without TLS";
+            return Err(RegistryError::blocked(&url, why).into());
+        }
         let response =
             self.follow(&Method::GET, url.clone(), &url.origin(), basic, &Default::default()).await?;
         let host = host_of(response.url());

@@ -141,12 +141,12 @@ fn drip() -> Body {
 }
 
 #[tokio::test]
-async fn a_drip_is_a_timeout() {
+async fn a_drip_is_too_slow() {
     let stand = Stand::start(|_, _| ok(drip())).await;
     let patience = Patience { slow_window: Duration::from_millis(100), ..quick() };
     let client = Client::with_patience(loopback(), patience).unwrap();
     let error = pull(&client.repository(&stand.target(), None), &sized(b"", 1 << 20)).await.unwrap_err();
-    assert_eq!((error.code(), error.is_permanent()), ("registry.timeout", false));
+    assert_eq!((error.code(), error.is_permanent()), ("registry.too_slow", true));
     assert_eq!(stand.seen().len(), 1);
 }
 
