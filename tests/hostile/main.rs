@@ -9,4 +9,5 @@
 )]
 
 mod case;
+mod hardlinks;
 mod whiteouts;
