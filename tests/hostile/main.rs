@@ -8,6 +8,13 @@
     reason = "a test that cannot go on must stop"
 )]
 
+mod archives;
 mod case;
+mod compression;
+mod costs;
 mod hardlinks;
+mod metadata;
+mod paths;
+mod sparse;
+mod tar;
 mod whiteouts;

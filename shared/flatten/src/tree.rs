@@ -70,6 +70,9 @@ pub struct Tree {
     limits: Limits,
     /// Components of symbolic links' targets followed so far.
     followed: u64,
+    /// Names set so far, and bytes of their whole paths.
+    names: u64,
+    text: u64,
     warnings: Vec<String>,
     unsaid: u64,
 }
@@ -99,6 +102,8 @@ impl Tree {
             layers: 0,
             limits,
             followed: 0,
+            names: 0,
+            text: 0,
             warnings: Vec::new(),
             unsaid: 0,
         }

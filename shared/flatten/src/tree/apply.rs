@@ -103,6 +103,7 @@ fn set(tree: &mut Tree, item: &Item, place: Place, below: Option<Id>) -> Result<
             tree.add(Inode { body, meta: Arc::clone(&item.meta) })?
         }
     };
+    tree.hold(span)?;
     tree.put(dir, name, Name { inode, place });
     Ok(())
 }

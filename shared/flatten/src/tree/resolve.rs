@@ -118,11 +118,20 @@ impl Tree {
         Ok(Span { bytes: small(bytes)?, depth: small(depth + 1)? })
     }
 
+    /// Counts the path of a name: links may lead many short paths to a place with a long one.
+    pub(super) fn hold(&mut self, span: Span) -> Result<(), Why> {
+        self.names += 1;
+        self.text += u64::from(span.bytes);
+        let most = self.limits.text.saturating_add(self.names.saturating_mul(self.limits.text_entry));
+        if self.text > most { Err(Why::TooMuchText) } else { Ok(()) }
+    }
+
     fn make_dir(&mut self, parent: Id, name: &[u8], place: Place) -> Result<Id, Why> {
         let span = self.span(parent, name)?;
         if name.len() > self.limits.component {
             return Err(Why::TooLong);
         }
+        self.hold(span)?;
         let body = Body::Dir { parent, span, names: BTreeMap::new() };
         let inode = self.add(Inode { body, meta: missing_parent() })?;
         self.put(parent, name, Name { inode, place });
