@@ -8,7 +8,15 @@
     reason = "a test that cannot go on must stop"
 )]
 
+mod archives;
 mod case;
+mod compression;
+mod costs;
+mod hardlinks;
 mod manifests;
+mod metadata;
 mod network;
+mod paths;
+mod sparse;
+mod tar;
 mod whiteouts;

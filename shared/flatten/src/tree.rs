@@ -101,6 +101,9 @@ pub struct Tree<'a> {
     limits: Limits,
     /// Components of symbolic links' targets followed so far.
     followed: u64,
+    /// Names set so far, and bytes of their whole paths.
+    names: u64,
+    text: u64,
     warnings: Vec<String>,
     unsaid: u64,
     made: Meta,
@@ -126,6 +129,8 @@ impl<'a> Tree<'a> {
             root: None,
             limits,
             followed: 0,
+            names: 0,
+            text: 0,
             warnings: Vec::new(),
             unsaid: 0,
             made: Meta { mode: 0o755, ..Meta::default() },

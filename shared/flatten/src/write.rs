@@ -87,7 +87,7 @@ impl Head<'_> {
             let _ = header.set_device_minor(minor);
         }
         header.set_cksum();
-        for (name, value) in &self.meta.xattrs {
+        for (name, value) in self.meta.xattrs.iter().filter(|xattr| self.writes(xattr)) {
             record(&mut pax, &[b"SCHILY.xattr.", name.as_slice()].concat(), value);
         }
         let mut blocks = Vec::with_capacity(512);
@@ -98,6 +98,15 @@ impl Head<'_> {
         }
         blocks.extend_from_slice(header.as_bytes());
         blocks
+    }
+}
+
+impl Head<'_> {
+    /// An inode's attributes stand with its first name: with every link they would make gigabytes of kilobytes. But
+    /// extractors change the owner with each link, at which a kernel takes capabilities away: these are told again. No
+    /// kernel takes one of more than 24 bytes.
+    fn writes(&self, (name, value): &(Vec<u8>, Vec<u8>)) -> bool {
+        !matches!(self.what, What::Hardlink(_)) || (name == b"security.capability" && value.len() <= 24)
     }
 }
 

@@ -120,6 +120,7 @@ fn set(tree: &mut Tree<'_>, item: &Item<'_>, place: Place, below: Option<(Id, Na
         (What::Dir, None) => tree.add_dir(dir, name, reach, Kept::Of(place.at))?,
         _ => tree.add(Inode { body: Body::Leaf(place.at), kept: Kept::Of(place.at) })?,
     };
+    tree.hold(reach)?;
     tree.put(dir, name, Name { inode, place });
     Ok(())
 }

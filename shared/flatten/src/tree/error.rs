@@ -41,6 +41,7 @@ pub(super) enum Why {
     TooLong,
     TooCostly,
     TooManyXattrs,
+    TooMuchText,
 }
 
 impl Why {
@@ -64,6 +65,10 @@ impl Why {
             Self::TooCostly => {
                 ("path.too_many_links", "The image's paths lead through too many symbolic links to follow.")
             }
+            Self::TooMuchText => (
+                "layer.metadata_too_large",
+                "The image's paths need more memory than allowed once links are followed.",
+            ),
             Self::TooManyXattrs => {
                 ("xattr.too_many", "A hardlink adds more extended attributes to its target than allowed.")
             }

@@ -128,11 +128,20 @@ impl Tree<'_> {
         Ok(Reach { bytes: small(bytes)?, depth: small(depth)? })
     }
 
+    /// Counts the path of a name: links may lead many short paths to a place with a long one.
+    pub(super) fn hold(&mut self, reach: Reach) -> Result<(), Why> {
+        self.names += 1;
+        self.text += u64::from(reach.bytes);
+        let most = self.limits.text.saturating_add(self.names.saturating_mul(self.limits.text_entry));
+        if self.text > most { Err(Why::TooMuchText) } else { Ok(()) }
+    }
+
     fn make_dir(&mut self, parent: Id, name: &[u8], place: Place) -> Result<Id, Why> {
         if name.starts_with(b".wh.") {
             return Err(Why::WhiteoutInPath);
         }
         let reach = self.reach(parent, name)?;
+        self.hold(reach)?;
         let inode = self.add_dir(parent, name, reach, Kept::Made)?;
         self.put(parent, name, Name { inode, place });
         Ok(inode)
