@@ -90,7 +90,6 @@ fn n113_hostile_outputs_of_docker_save() {
     }
     let deep = "[".repeat(1_000_000);
     refused(&case, &with(&files, "manifest.json", &file("manifest.json", deep)), "archive.invalid");
-    case.nothing_is_left();
     // As Docker wrote a layer that two images share.
     let mut shared = files.clone();
     let bytes = shared.remove(layer).unwrap();
@@ -121,7 +120,6 @@ fn n113_a_gigabyte_of_manifest() {
     ]
     .concat();
     refused(&case, &packed, "archive.invalid");
-    case.nothing_is_left();
 }
 
 #[test]

@@ -19,7 +19,6 @@ fn directories_that_only_paths_tell_of_count_as_entries() {
     };
     let parts: Vec<Vec<u8>> = (0..100).map(deep).collect();
     case.refuses_at(&image(&parts), "layer.too_many_entries", 0, 79);
-    case.nothing_is_left();
 }
 
 #[test]
@@ -27,7 +26,6 @@ fn entries_are_counted_over_all_layers() {
     let case = Case::with(&[("PLATEN_MAX_ENTRIES", "10")]);
     let files = |from: u32| raw::tar(&(from..from + 6).map(|n| file(n.to_string(), "")).collect::<Vec<_>>());
     case.refuses(&Image::new().raw_layer(files(0)).raw_layer(files(6)), "layer.too_many_entries");
-    case.nothing_is_left();
 }
 
 #[test]
@@ -37,7 +35,6 @@ fn long_paths_need_memory_that_is_bounded() {
     let parts: Vec<Vec<u8>> =
         (0..12_000).map(|n| [pax(&[("path", path(n).as_bytes())]), file("x", "")].concat()).collect();
     case.refuses(&image(&parts), "layer.metadata_too_large");
-    case.nothing_is_left();
 }
 
 #[test]
@@ -48,7 +45,6 @@ fn long_paths_behind_a_short_link_need_memory_that_is_bounded() {
     let parts: Vec<Vec<u8>> =
         [link].into_iter().chain((0..30_000).map(|n| file(format!("l/{n}"), ""))).collect();
     case.refuses(&image(&parts), "layer.metadata_too_large");
-    case.nothing_is_left();
 }
 
 #[test]
@@ -63,7 +59,6 @@ fn attributes_need_memory_that_is_bounded() {
         [pax(&records), file(n.to_string(), "")].concat()
     };
     case.refuses(&image(&(0..300).map(heavy).collect::<Vec<_>>()), "layer.metadata_too_large");
-    case.nothing_is_left();
 }
 
 #[test]
@@ -119,7 +114,6 @@ fn paths_through_links_of_many_components_are_bounded() {
         &Image::new().raw_layer(raw::tar(&lower)).raw_layer(raw::tar(&upper)),
         "path.too_many_links",
     );
-    case.nothing_is_left();
 }
 
 #[test]

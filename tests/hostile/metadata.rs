@@ -178,12 +178,13 @@ fn n085_devices_and_pipes() {
     ];
     let live = case.reads(&parts, &["most c4095:1048575", "null c1:3", "pipe|", "sda b8:0", "zero b0:0"]);
     case.warned(&live, "`white`: a character device 0:0 is dropped");
-    let far = Header::new("far", b'3').base256(329, 8, 1 << 31).base256(337, 8, (1 << 32) - 1).block();
-    assert_eq!(case.only(&[far]).device, (1 << 31, u32::MAX));
     let refused = |header: Header, code| {
         case.refuses_at(&Image::new().raw_layer(raw::tar(&[header.block()])), code, 0, 0);
     };
-    refused(Header::new("far", b'3').base256(329, 8, 1 << 32), "tar.device");
+    // Cut to the bits that Linux has, these would be other devices than they say.
+    for (major, minor) in [(4096 + 1, 3), (8, 1 << 20), ((1 << 32) + 1, 3), (-1, 0)] {
+        refused(Header::new("far", b'3').base256(329, 8, major).base256(337, 8, minor), "tar.device");
+    }
     refused(Header::new("odd", b'4').at(329, "x"), "tar.device");
     refused(Header::new("socket", b's'), "tar.type");
 }

@@ -82,7 +82,7 @@ impl Head<'_> {
         });
         header.set_mtime(mtime(self.meta.mtime, &mut pax));
         if let Some((major, minor)) = device {
-            // The library writes larger numbers in base 256, which every reader of devices knows.
+            // Linux's device numbers fit into these fields; the layer reader refuses larger ones.
             let _ = header.set_device_major(major);
             let _ = header.set_device_minor(minor);
         }

@@ -77,7 +77,17 @@ pub(super) fn link(header: &Header, before: &Before) -> Vec<u8> {
     }
 }
 
-pub(super) fn device(header: &Header, from: usize) -> Result<u32, LayerError> {
-    let number = header.number(from, 8).and_then(|n| u32::try_from(n).ok());
-    number.ok_or_else(|| LayerError::new("tar.device", "A device has no number."))
+/// Bits of major and minor numbers that Linux has; more would be cut, and be another device.
+const MAJOR: u32 = (1 << 12) - 1;
+const MINOR: u32 = (1 << 20) - 1;
+
+/// Major and minor number of a device.
+pub(super) fn device(header: &Header) -> Result<(u32, u32), LayerError> {
+    let number = |from, most| {
+        let number = header.number(from, 8).and_then(|n| u32::try_from(n).ok());
+        number.filter(|n| *n <= most).ok_or_else(|| {
+            LayerError::new("tar.device", "A device's number is none, or larger than Linux has them.")
+        })
+    };
+    Ok((number(329, MAJOR)?, number(337, MINOR)?))
 }

@@ -148,7 +148,9 @@ impl LayerReader {
     }
 
     fn advance(&mut self) -> Result<Step, LayerError> {
-        self.finish_entry()?;
+        // What is cut here is the entry before.
+        let previous = self.entry.saturating_sub(1);
+        self.finish_entry().map_err(|e| e.at(previous, &[]))?;
         let mut before = Before::default();
         loop {
             let Some(header) = self.header(&before)? else {
@@ -287,8 +289,12 @@ impl LayerReader {
             b'0' | 0 | b'7' | b'S' => Kind::File(size),
             b'1' => Kind::Hardlink(link(header, before)),
             b'2' => Kind::Symlink(link(header, before)),
-            b'3' => Kind::Char(device(header, 329)?, device(header, 337)?),
-            b'4' => Kind::Block(device(header, 329)?, device(header, 337)?),
+            b'3' => device(header)
+                .map(|(major, minor)| Kind::Char(major, minor))
+                .map_err(|e| e.at(here, &path))?,
+            b'4' => device(header)
+                .map(|(major, minor)| Kind::Block(major, minor))
+                .map_err(|e| e.at(here, &path))?,
             b'5' => Kind::Dir,
             b'6' => Kind::Fifo,
             other => {
