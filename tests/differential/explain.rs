@@ -10,21 +10,23 @@ pub(crate) struct Seen<'a> {
     pub(crate) stack: &'a Stack,
     /// The path, what it is to Platen and what to the tool; none when one of them refuses the stack.
     pub(crate) path: Option<(&'a [u8], Option<&'a Node>, Option<&'a Node>)>,
+    /// What the tool said, if it refuses the stack and Platen does not.
+    pub(crate) said: Option<&'a str>,
 }
 
 /// The rule that explains a difference in a path.
 pub(crate) fn difference(seen: &Seen<'_>) -> Option<&'static str> {
     let rules: &[(&'static str, fn(&Seen<'_>) -> Option<bool>)] = &[
         ("missing parents have the time 0, never now", missing_parent),
-        ("umoci: a directory that an opaque marker emptied has the time of that", emptied),
+        ("a marker acts wherever it stands: umoci leaves a directory it clears the time of that", cleared),
     ];
     rules.iter().find(|(_, holds)| holds(seen) == Some(true)).map(|(name, _)| *name)
 }
 
-/// The rule that explains why only one side refuses a stack.
-pub(crate) fn one_refuses(seen: &Seen<'_>, platen: bool) -> Option<&'static str> {
-    let _ = (seen, platen);
-    None
+/// The rule that explains why only the tool refuses a stack. Nothing explains the other way round.
+pub(crate) fn tool_refuses(seen: &Seen<'_>) -> Option<&'static str> {
+    let rule = "hardlink to a lower file that the same layer deletes: accepted in either order, umoci only link first";
+    link_to_deleted(seen).and_then(|holds| holds.then_some(rule))
 }
 
 /// All random times are before this.
@@ -45,13 +47,39 @@ fn missing_parent(seen: &Seen<'_>) -> Option<bool> {
     Some(made && only_time(seen)?)
 }
 
-/// The stack has an opaque marker in the directory or above it.
-fn emptied(seen: &Seen<'_>) -> Option<bool> {
+/// A layer that has the directory also deletes it, or hides what is in it or above it.
+fn cleared(seen: &Seen<'_>) -> Option<bool> {
     let path = components(seen.path?.0);
-    let ops = seen.stack.layers.iter().flat_map(|layer| &layer.ops);
-    let opaque = ops.filter_map(|op| op.path.strip_suffix(b".wh..wh..opq"));
-    let above = opaque.map(components).any(|dir| path.starts_with(&dir));
-    Some(seen.tool == Tool::Umoci && above && only_time(seen)?)
+    let both = seen.stack.layers.iter().any(|layer| {
+        let has = layer.ops.iter().any(|op| op.what == What::Dir && components(&op.path) == path);
+        has && layer.ops.iter().filter_map(|op| deleted(&op.path)).any(|dir| path.starts_with(&dir))
+    });
+    Some(seen.tool == Tool::Umoci && both && only_time(seen)?)
+}
+
+/// The entry that umoci names is a hardlink to something that a marker before it in its layer deletes.
+fn link_to_deleted(seen: &Seen<'_>) -> Option<bool> {
+    let (_, entry) = seen.said?.rsplit_once("unpack entry: ")?;
+    let entry = entry.strip_suffix(": link: no such file or directory")?;
+    let found = seen.stack.layers.iter().any(|layer| {
+        layer.ops.iter().enumerate().any(|(place, op)| {
+            let What::Hardlink(target) = &op.what else { return false };
+            let before = layer.ops[..place].iter().filter_map(|op| deleted(&op.path));
+            op.path == entry.as_bytes()
+                && before.into_iter().any(|gone| components(target).starts_with(&gone))
+        })
+    });
+    Some(seen.tool == Tool::Umoci && found)
+}
+
+/// What a marker deletes: a whiteout its target, an opaque marker what is in its directory.
+fn deleted(path: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut names = components(path);
+    let last = names.pop()?.strip_prefix(b".wh.")?;
+    if last != b".wh..opq" {
+        names.push(last);
+    }
+    Some(names)
 }
 
 fn components(path: &[u8]) -> Vec<&[u8]> {

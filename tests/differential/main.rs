@@ -87,17 +87,14 @@ fn compare(tool: Tool, stack: &Stack) -> Outcome {
     let (ours, mut theirs) = match (ours, theirs) {
         (Ok(ours), Ok(theirs)) => (ours, theirs),
         (Err(_), Err(_)) => return Outcome::Refused,
-        (ours, theirs) => {
-            let words = |text: Result<String, String>| text.unwrap_or_else(|why| format!("refuses: {why}"));
-            let (ours, theirs) = (ours.map(|_| "takes it".to_owned()), theirs.map(|_| "takes it".to_owned()));
-            let seen = Seen { tool, stack, path: None };
-            return match explain::one_refuses(&seen, ours.is_err()) {
+        (Ok(_), Err(said)) => {
+            let seen = Seen { tool, stack, path: None, said: Some(&said) };
+            return match explain::tool_refuses(&seen) {
                 Some(rule) => Outcome::Same { explained: vec![rule], of: 0 },
-                None => {
-                    Outcome::Differs(format!("Platen {}\n{} {}", words(ours), tool.name(), words(theirs)))
-                }
+                None => Outcome::Differs(format!("only {} refuses: {said}\n", tool.name())),
             };
         }
+        (Err(code), Ok(_)) => return Outcome::Differs(format!("only Platen refuses: {code}\n")),
     };
     // A root that no layer has an entry for is the tool's own.
     if !ours.contains_key(&b""[..]) {
@@ -105,7 +102,7 @@ fn compare(tool: Tool, stack: &Stack) -> Outcome {
     }
     let (mut explained, mut wrong) = (Vec::new(), String::new());
     for path in differing(&ours, &theirs) {
-        let seen = Seen { tool, stack, path: Some((&path, ours.get(&path), theirs.get(&path))) };
+        let seen = Seen { tool, stack, path: Some((&path, ours.get(&path), theirs.get(&path))), said: None };
         match explain::difference(&seen) {
             Some(rule) => explained.push(rule),
             None => wrong.push_str(&format!(
