@@ -1,6 +1,6 @@
 //! Differences that are known, each with the row of the design's table that decides it.
 
-use testkit::stack::{Node, Stack, What};
+use testkit::stack::{Meta, Node, Stack, What};
 
 use crate::tools::Tool;
 
@@ -19,6 +19,7 @@ pub(crate) fn difference(seen: &Seen<'_>) -> Option<&'static str> {
     let rules: &[(&'static str, fn(&Seen<'_>) -> Option<bool>)] = &[
         ("missing parents have the time 0, never now", missing_parent),
         ("a marker acts wherever it stands: umoci leaves a directory it clears the time of that", cleared),
+        ("a hardlink's own metadata counts: umoci leaves its target's", linked),
     ];
     rules.iter().find(|(_, holds)| holds(seen) == Some(true)).map(|(name, _)| *name)
 }
@@ -55,6 +56,21 @@ fn cleared(seen: &Seen<'_>) -> Option<bool> {
         has && layer.ops.iter().filter_map(|op| deleted(&op.path)).any(|dir| path.starts_with(&dir))
     });
     Some(seen.tool == Tool::Umoci && both && only_time(seen)?)
+}
+
+/// The same inode; to Platen it has what a hardlink to it says, to umoci what its first entry says.
+fn linked(seen: &Seen<'_>) -> Option<bool> {
+    let (_, ours, theirs) = seen.path?;
+    let (ours, theirs) = (ours?, theirs?);
+    let symlink = matches!(ours.what, What::Symlink(_));
+    let fixed = |meta: &Meta| (if symlink { 0o777 } else { meta.mode }, meta.uid, meta.gid, meta.mtime);
+    let has = |node: &Node, link: bool| {
+        let mut ops = seen.stack.layers.iter().flat_map(|layer| &layer.ops);
+        ops.any(|op| matches!(op.what, What::Hardlink(_)) == link && fixed(&op.meta) == fixed(&node.meta))
+    };
+    let same = ours.what == theirs.what && ours.first == theirs.first;
+    let kept = theirs.meta.xattrs.iter().all(|(name, value)| ours.meta.xattrs.get(name) == Some(value));
+    Some(seen.tool == Tool::Umoci && same && kept && has(ours, true) && has(theirs, false))
 }
 
 /// The entry that umoci names is a hardlink to something that a marker before it in its layer deletes.

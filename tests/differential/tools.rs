@@ -37,7 +37,7 @@ impl Tool {
     /// What the tool can express at all.
     pub(crate) fn profile(self) -> Profile {
         match self {
-            Self::Umoci => Profile::TAME,
+            Self::Umoci => Profile { link_meta: true, twice: true, ..Profile::TAME },
             // Layers are unpacked each for itself, so that nothing in one can lead through another.
             Self::Storage => {
                 let apart =
