@@ -118,9 +118,20 @@ impl FromStr for Reference {
             }
             _ => refuse("expected [host[:port]/]name[:tag][@digest]"),
         })?;
+        // The parser takes a first name in upper case for one of Docker Hub's, where there are none.
+        if parsed.repository().contains(|c: char| c.is_ascii_uppercase()) {
+            return Err(refuse("repository names are in lower case"));
+        }
         let digest = parsed.digest().map(str::parse::<Digest>).transpose()?;
+        let registry = parsed.registry().to_ascii_lowercase();
+        if registry != parsed.registry() {
+            // Hosts have no case, but the parser knows Docker Hub only in lower case.
+            let (tag, digest) = (parsed.tag().map(|t| format!(":{t}")), digest.map(|d| format!("@{d}")));
+            let (tag, digest) = (tag.unwrap_or_default(), digest.unwrap_or_default());
+            return format!("{registry}/{}{tag}{digest}", parsed.repository()).parse();
+        }
         Ok(Self {
-            registry: parsed.registry().to_ascii_lowercase(),
+            registry,
             repository: parsed.repository().to_owned(),
             tag: parsed.tag().map(str::to_owned),
             digest,

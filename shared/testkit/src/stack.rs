@@ -12,7 +12,7 @@ mod random;
 mod read;
 
 pub use disk::read_dir;
-pub use profile::Profile;
+pub use profile::{Parents, Profile};
 pub use random::{nth, stacks};
 pub use read::read_tar;
 

@@ -19,7 +19,12 @@ pub fn read_dir(root: &Path) -> Tree {
     let mut todo = vec![Vec::new()];
     while let Some(path) = todo.pop() {
         let full = root.join(OsStr::from_bytes(&path));
-        let meta = fs::symlink_metadata(&full).expect("a path that was found");
+        let meta = match fs::symlink_metadata(&full) {
+            Ok(meta) => meta,
+            // An overlay file system lists the name of a whiteout that has nothing to hide, and no such file.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !path.is_empty() => continue,
+            Err(e) => panic!("{}: {e}", full.display()),
+        };
         if meta.is_dir() {
             for entry in fs::read_dir(&full).expect("a directory") {
                 let name = entry.expect("a name").file_name();

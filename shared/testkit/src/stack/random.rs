@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
 
-use super::{Layer, Meta, Op, Profile, Stack, What};
+use super::{Layer, Meta, Op, Parents, Profile, Stack, What};
 
 mod choose;
 mod words;
@@ -16,6 +16,9 @@ use choose::Choose;
 
 /// Numbers an entry is made from.
 const NUMBERS: usize = 14;
+/// The kinds of an entry are numbers below 1,000: ordinary ones, then markers, then the root, then odd ones.
+const MARKERS: usize = 750;
+const ROOTS: usize = 920;
 /// Most entries of a layer.
 const ENTRIES: usize = 12;
 
@@ -45,12 +48,25 @@ pub fn nth(profile: Profile, seed: u64, n: u64) -> Stack {
 }
 
 fn build(profile: Profile, numbers: &[Vec<[u16; NUMBERS]>]) -> Stack {
-    let mut maker =
-        Maker { profile, links: Vec::new(), layer: 0, here: BTreeSet::new(), known: BTreeMap::new() };
+    let mut maker = Maker {
+        profile,
+        links: Vec::new(),
+        layer: 0,
+        deletes: false,
+        deleted: BTreeSet::new(),
+        here: BTreeSet::new(),
+        known: BTreeMap::new(),
+    };
     let mut stack = Stack::default();
     for (place, entries) in numbers.iter().enumerate() {
         maker.layer = place;
         maker.here.clear();
+        maker.deleted.clear();
+        maker.deletes =
+            entries.iter().any(|numbers| (MARKERS..ROOTS).contains(&(usize::from(numbers[0]) % 1000)));
+        if !profile.links_below {
+            maker.links.clear();
+        }
         let mut layer = Layer::default();
         for numbers in entries {
             maker.op(&mut Choose::new(numbers), &mut layer.ops);
@@ -66,7 +82,11 @@ struct Maker {
     /// Paths that a hardlink may name.
     links: Vec<(Vec<u8>, Meta)>,
     layer: usize,
-    /// Paths that this layer has.
+    /// Whether it has markers.
+    deletes: bool,
+    /// Paths that it deletes.
+    deleted: BTreeSet<Vec<u8>>,
+    /// Paths that it has.
     here: BTreeSet<Vec<u8>>,
     /// Whether a path is a directory, as far as is known.
     known: BTreeMap<Vec<u8>, bool>,
@@ -77,15 +97,20 @@ impl Maker {
         let kind = c.below(1000);
         let mut parents = self.parents(c);
         let name = words::name(c, self.profile);
-        if !self.profile.missing_parents {
-            // What is not known to be a directory gets an entry first.
+        if self.profile.parents != Parents::Missing {
+            // What has no entry as a directory gets one first.
             for depth in 1..=parents.len() {
                 let path = parents[..depth].join(&b'/');
-                if self.known.get(&path) == Some(&false) {
+                let deleted = !self.profile.again && self.deleted.contains(&path);
+                if deleted || self.known.get(&path) == Some(&false) {
                     parents.truncate(depth - 1);
                     break;
                 }
-                if !self.known.contains_key(&path) {
+                let has = match self.profile.parents {
+                    Parents::Known if !self.deletes => self.known.contains_key(&path),
+                    _ => self.here.contains(&path),
+                };
+                if !has {
                     self.set(ops, path, What::Dir, Meta { mode: 0o755, ..Meta::default() });
                 }
             }
@@ -93,10 +118,12 @@ impl Maker {
         let path = [&parents[..], &[name.to_vec()]].concat().join(&b'/');
         match kind {
             // The plain case is 0, so the rare ones come last.
-            0..750 => self.entry(c, path, name, ops),
-            750..880 if self.profile.markers => self.marker(c, &parents, &[b".wh.", name].concat(), ops),
-            880..920 if self.profile.markers => self.marker(c, &parents, b".wh..wh..opq", ops),
-            920..950 => {
+            0..MARKERS => self.entry(c, path, name, ops),
+            MARKERS..880 if self.profile.markers => self.marker(c, &parents, &[b".wh.", name].concat(), ops),
+            880..ROOTS if self.profile.markers && (self.profile.root || !parents.is_empty()) => {
+                self.marker(c, &parents, b".wh..wh..opq", ops)
+            }
+            ROOTS..950 if self.profile.root => {
                 let meta = words::meta(c, self.profile, &What::Dir);
                 self.set(ops, b"./".to_vec(), What::Dir, meta);
             }
@@ -121,7 +148,8 @@ impl Maker {
     }
 
     fn entry(&mut self, c: &mut Choose<'_>, path: Vec<u8>, name: &[u8], ops: &mut Vec<Op>) {
-        if !self.profile.twice && self.here.contains(&path) {
+        let again = !self.profile.again && self.deleted.contains(&path);
+        if again || !self.profile.twice && self.here.contains(&path) {
             return;
         }
         let mut what = words::what(c, self.profile, name);
@@ -195,9 +223,12 @@ impl Maker {
             };
             path = words::written(c, &path, false);
         }
-        if !self.profile.twice && self.here.contains(&path) {
+        if !self.profile.twice && self.here.contains(&path)
+            || !self.profile.again && self.here.contains(&target)
+        {
             return;
         }
+        self.deleted.insert(target.clone());
         // What this layer has stays; what stands below it may be gone.
         let below = [&target[..], b"/"].concat();
         let here = self.here.clone();

@@ -75,6 +75,9 @@ pub(super) fn meta(c: &mut Choose<'_>, profile: Profile, what: &What) -> Meta {
     let n = c.below(36);
     let mut times =
         vec![(1, 0), (1_700_000_000, 123_456_789), (1_700_000_000, 0), (-5, 500_000_000), (-1, 0)];
+    if !profile.old_times {
+        times.retain(|time| time.0 >= 0);
+    }
     if profile.odd {
         times.extend([(8_589_934_592, 1), (17_179_869_184, 0), (17_179_869_185, 5), (-17_179_869_185, 7)]);
     }

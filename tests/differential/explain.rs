@@ -1,0 +1,103 @@
+//! Differences that are known, each with the row of the design's table that decides it.
+
+use testkit::stack::{Meta, Node, Stack, What};
+
+use crate::tools::Tool;
+
+/// What differs.
+pub(crate) struct Seen<'a> {
+    pub(crate) tool: Tool,
+    pub(crate) stack: &'a Stack,
+    /// The path, what it is to Platen and what to the tool; none when one of them refuses the stack.
+    pub(crate) path: Option<(&'a [u8], Option<&'a Node>, Option<&'a Node>)>,
+    /// What the tool said, if it refuses the stack and Platen does not.
+    pub(crate) said: Option<&'a str>,
+}
+
+/// The rule that explains a difference in a path.
+pub(crate) fn difference(seen: &Seen<'_>) -> Option<&'static str> {
+    let rules: &[(&'static str, fn(&Seen<'_>) -> Option<bool>)] = &[
+        ("missing parents have the time 0, never now", missing_parent),
+        ("a marker acts wherever it stands: umoci leaves a directory it clears the time of that", cleared),
+        ("a hardlink's own metadata counts: umoci leaves its target's", linked),
+    ];
+    rules.iter().find(|(_, holds)| holds(seen) == Some(true)).map(|(name, _)| *name)
+}
+
+/// The rule that explains why only the tool refuses a stack. Nothing explains the other way round.
+pub(crate) fn tool_refuses(seen: &Seen<'_>) -> Option<&'static str> {
+    let rule = "hardlink to a lower file that the same layer deletes: accepted in either order, umoci only link first";
+    link_to_deleted(seen).and_then(|holds| holds.then_some(rule))
+}
+
+/// All random times are before this.
+const NOW: i64 = 1_700_000_001;
+
+/// The same directory, but for the time, which the tool has as now.
+fn only_time(seen: &Seen<'_>) -> Option<bool> {
+    let (_, ours, theirs) = seen.path?;
+    let (ours, theirs) = (ours?, theirs?);
+    let mut same = theirs.clone();
+    same.meta.mtime = ours.meta.mtime;
+    Some(ours.what == What::Dir && same == *ours && theirs.meta.mtime.0 >= NOW)
+}
+
+fn missing_parent(seen: &Seen<'_>) -> Option<bool> {
+    let meta = &seen.path?.1?.meta;
+    let made = (meta.mode, meta.uid, meta.gid, meta.mtime) == (0o755, 0, 0, (0, 0)) && meta.xattrs.is_empty();
+    Some(made && only_time(seen)?)
+}
+
+/// A layer that has the directory also deletes it, or hides what is in it or above it.
+fn cleared(seen: &Seen<'_>) -> Option<bool> {
+    let path = components(seen.path?.0);
+    let both = seen.stack.layers.iter().any(|layer| {
+        let has = layer.ops.iter().any(|op| op.what == What::Dir && components(&op.path) == path);
+        has && layer.ops.iter().filter_map(|op| deleted(&op.path)).any(|dir| path.starts_with(&dir))
+    });
+    Some(seen.tool == Tool::Umoci && both && only_time(seen)?)
+}
+
+/// The same inode; to Platen it has what a hardlink to it says, to umoci what its first entry says.
+fn linked(seen: &Seen<'_>) -> Option<bool> {
+    let (_, ours, theirs) = seen.path?;
+    let (ours, theirs) = (ours?, theirs?);
+    let symlink = matches!(ours.what, What::Symlink(_));
+    let fixed = |meta: &Meta| (if symlink { 0o777 } else { meta.mode }, meta.uid, meta.gid, meta.mtime);
+    let has = |node: &Node, link: bool| {
+        let mut ops = seen.stack.layers.iter().flat_map(|layer| &layer.ops);
+        ops.any(|op| matches!(op.what, What::Hardlink(_)) == link && fixed(&op.meta) == fixed(&node.meta))
+    };
+    let same = ours.what == theirs.what && ours.first == theirs.first;
+    let kept = theirs.meta.xattrs.iter().all(|(name, value)| ours.meta.xattrs.get(name) == Some(value));
+    Some(seen.tool == Tool::Umoci && same && kept && has(ours, true) && has(theirs, false))
+}
+
+/// The entry that umoci names is a hardlink to something that a marker before it in its layer deletes.
+fn link_to_deleted(seen: &Seen<'_>) -> Option<bool> {
+    let (_, entry) = seen.said?.rsplit_once("unpack entry: ")?;
+    let entry = entry.strip_suffix(": link: no such file or directory")?;
+    let found = seen.stack.layers.iter().any(|layer| {
+        layer.ops.iter().enumerate().any(|(place, op)| {
+            let What::Hardlink(target) = &op.what else { return false };
+            let before = layer.ops[..place].iter().filter_map(|op| deleted(&op.path));
+            op.path == entry.as_bytes()
+                && before.into_iter().any(|gone| components(target).starts_with(&gone))
+        })
+    });
+    Some(seen.tool == Tool::Umoci && found)
+}
+
+/// What a marker deletes: a whiteout its target, an opaque marker what is in its directory.
+fn deleted(path: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut names = components(path);
+    let last = names.pop()?.strip_prefix(b".wh.")?;
+    if last != b".wh..opq" {
+        names.push(last);
+    }
+    Some(names)
+}
+
+fn components(path: &[u8]) -> Vec<&[u8]> {
+    path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).collect()
+}

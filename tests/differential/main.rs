@@ -1,0 +1,122 @@
+//! Random stacks of layers, unpacked by tools that share nothing with Platen, beside Platen's flat layer:
+//!
+//! ```text
+//! cargo run -p tests --bin differential -- 2000 --tool umoci|containers-storage|tar [--seed S] [--from K]
+//! ```
+//!
+//! Every difference must be explained by a rule of [`explain`]; one that is not is printed with its stack, and the run
+//! ends with 1. `--seed S --from K` and a count of 1 play it again. Needs root: owners and devices are unpacked.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "for tests only")]
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use testkit::stack::{Stack, differing, nth};
+
+mod explain;
+mod platen;
+mod tools;
+
+use explain::Seen;
+use tools::Tool;
+
+const USAGE: &str = "usage: differential COUNT [--tool umoci|containers-storage|tar] [--seed S] [--from K]";
+
+struct Run {
+    tool: Tool,
+    count: u64,
+    seed: u64,
+    from: u64,
+}
+
+fn main() -> ExitCode {
+    let Some(run) = arguments() else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let began = std::time::Instant::now();
+    let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let (mut refused, mut paths, mut unexplained) = (0, 0, 0);
+    for n in run.from..run.from + run.count {
+        let stack = nth(run.tool.profile(), run.seed, n);
+        match compare(run.tool, &stack) {
+            Outcome::Same { explained, of } => {
+                paths += of;
+                explained.into_iter().for_each(|rule| *counts.entry(rule).or_insert(0) += 1);
+            }
+            Outcome::Refused => refused += 1,
+            Outcome::Differs(what) => {
+                unexplained += 1;
+                println!("--- {} --seed {} --from {n}\n{stack:?}{what}", run.tool.name(), run.seed);
+            }
+        }
+    }
+    println!(
+        "{}: {} stacks, {refused} refused by both, {paths} paths, {unexplained} unexplained; explained: {counts:?}; {:.1} s",
+        run.tool.name(),
+        run.count,
+        began.elapsed().as_secs_f64()
+    );
+    if unexplained == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn arguments() -> Option<Run> {
+    let mut args = std::env::args().skip(1);
+    let mut run = Run { tool: Tool::Umoci, count: args.next()?.parse().ok()?, seed: 1, from: 0 };
+    while let Some(name) = args.next() {
+        let value = args.next()?;
+        match name.as_str() {
+            "--tool" => run.tool = Tool::named(&value)?,
+            "--seed" => run.seed = value.parse().ok()?,
+            "--from" => run.from = value.parse().ok()?,
+            _ => return None,
+        }
+    }
+    Some(run)
+}
+
+enum Outcome {
+    Same { explained: Vec<&'static str>, of: u64 },
+    Refused,
+    Differs(String),
+}
+
+fn compare(tool: Tool, stack: &Stack) -> Outcome {
+    let (ours, theirs) = (platen::flatten(stack), tool.unpack(stack));
+    let (ours, mut theirs) = match (ours, theirs) {
+        (Ok(ours), Ok(theirs)) => (ours, theirs),
+        (Err(_), Err(_)) => return Outcome::Refused,
+        (Ok(_), Err(said)) => {
+            let seen = Seen { tool, stack, path: None, said: Some(&said) };
+            return match explain::tool_refuses(&seen) {
+                Some(rule) => Outcome::Same { explained: vec![rule], of: 0 },
+                None => Outcome::Differs(format!("only {} refuses: {said}\n", tool.name())),
+            };
+        }
+        (Err(code), Ok(_)) => return Outcome::Differs(format!("only Platen refuses: {code}\n")),
+    };
+    // A root that no layer has an entry for is the tool's own.
+    if !ours.contains_key(&b""[..]) {
+        theirs.remove(&b""[..]);
+    }
+    let (mut explained, mut wrong) = (Vec::new(), String::new());
+    for path in differing(&ours, &theirs) {
+        let seen = Seen { tool, stack, path: Some((&path, ours.get(&path), theirs.get(&path))), said: None };
+        match explain::difference(&seen) {
+            Some(rule) => explained.push(rule),
+            None => wrong.push_str(&format!(
+                "`{}`\n  Platen: {:?}\n  {}: {:?}\n",
+                path.escape_ascii(),
+                ours.get(&path),
+                tool.name(),
+                theirs.get(&path)
+            )),
+        }
+    }
+    if wrong.is_empty() {
+        Outcome::Same { explained, of: ours.len() as u64 }
+    } else {
+        Outcome::Differs(wrong)
+    }
+}

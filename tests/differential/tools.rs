@@ -1,0 +1,125 @@
+//! The other side: tools that unpack, each into a directory of its own that is gone afterwards.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use embedded::Program;
+use testkit::Image;
+use testkit::image::{self, Packing};
+use testkit::stack::{Parents, Profile, Stack, Tree, read_dir};
+use testkit::tools::{command, output};
+
+/// A tool that unpacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tool {
+    /// `umoci unpack`: applies layers one after the other to a directory.
+    Umoci,
+    /// skopeo into containers-storage, mounted by podman: layers under the kernel's overlay file system.
+    Storage,
+    /// GNU tar, of a single layer.
+    Tar,
+}
+
+impl Tool {
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::Umoci, Self::Storage, Self::Tar].into_iter().find(|tool| tool.name() == name)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Umoci => "umoci",
+            Self::Storage => "containers-storage",
+            Self::Tar => "tar",
+        }
+    }
+
+    /// What the tool can express at all.
+    pub(crate) fn profile(self) -> Profile {
+        match self {
+            Self::Umoci => Profile { link_meta: true, twice: true, ..Profile::TAME },
+            // Layers are unpacked each for itself, so that nothing in one can lead through another.
+            Self::Storage => {
+                let apart =
+                    Profile { through: false, parents: Parents::Here, links_below: false, ..Profile::TAME };
+                // The root is the mount's own, and times before 1970 become 1970.
+                Profile { root: false, old_times: false, again: false, ..apart }
+            }
+            Self::Tar => Profile { layers: 1, markers: false, through: false, ..Profile::TAME },
+        }
+    }
+
+    /// Unpacks a stack and reads what is there; what the tool said if it refused.
+    pub(crate) fn unpack(self, stack: &Stack) -> Result<Tree, String> {
+        let dir = tempfile::tempdir().unwrap();
+        match self {
+            Self::Umoci => {
+                let image = format!("{}:latest", layout(stack, dir.path()));
+                let to = dir.path().join("bundle");
+                quiet(command(Program::Umoci).args(["unpack", "--image", &image]).arg(&to))?;
+                Ok(read_dir(&to.join("rootfs")))
+            }
+            Self::Storage => storage(stack, dir.path()),
+            Self::Tar => {
+                let (archive, root) = (dir.path().join("layer.tar"), dir.path().join("root"));
+                fs::write(&archive, &stack.tars()[0]).unwrap();
+                fs::create_dir(&root).unwrap();
+                let mut tar = Command::new("tar");
+                tar.args([
+                    "--extract",
+                    "--preserve-permissions",
+                    "--same-owner",
+                    "--numeric-owner",
+                    "--xattrs",
+                ]);
+                tar.args(["--xattrs-include=*", "--delay-directory-restore", "--file"]).arg(&archive);
+                quiet(tar.arg("--directory").arg(&root))?;
+                Ok(read_dir(&root))
+            }
+        }
+    }
+}
+
+fn layout(stack: &Stack, dir: &Path) -> String {
+    let image = stack.tars().into_iter().fold(Image::new().packed(Packing::Plain), Image::raw_layer);
+    let layout = dir.join("layout");
+    image::write_dir(&image.layout(), &layout).unwrap();
+    layout.display().to_string()
+}
+
+fn quiet(command: &mut Command) -> Result<String, String> {
+    let output = output(command);
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    }
+}
+
+fn storage(stack: &Stack, dir: &Path) -> Result<Tree, String> {
+    let (root, run) = (dir.join("root").display().to_string(), dir.join("run").display().to_string());
+    let podman = |args: &[&str]| {
+        let mut podman = command(Program::Podman);
+        podman.args(["--root", &root, "--runroot", &run, "--storage-driver", "overlay"]).args(args);
+        quiet(&mut podman)
+    };
+    let from = format!("oci:{}:latest", layout(stack, dir));
+    let to = format!("containers-storage:[overlay@{root}+{run}]stack:1");
+    quiet(command(Program::Skopeo).args(["copy", "--quiet", "--insecure-policy", &from, &to]))?;
+    let _mounts = Mounts(&root);
+    podman(&["image", "mount", "stack:1"]).map(|mounted| read_dir(Path::new(&mounted)))
+}
+
+/// Unmounts what a storage mounted, or its directory could not be removed.
+struct Mounts<'a>(&'a str);
+
+impl Drop for Mounts<'_> {
+    fn drop(&mut self) {
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let own: Vec<&str> = mounts.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+        // The last mounted first.
+        for place in own.iter().rev().filter(|place| Path::new(place).starts_with(self.0)) {
+            let _ = rustix::mount::unmount(*place, rustix::mount::UnmountFlags::DETACH);
+        }
+    }
+}
