@@ -14,9 +14,12 @@ pub(crate) struct Seen<'a> {
     pub(crate) said: Option<&'a str>,
 }
 
+/// A rule: its name, and whether it explains what was seen.
+type Rule = (&'static str, fn(&Seen<'_>) -> Option<bool>);
+
 /// The rule that explains a difference in a path.
 pub(crate) fn difference(seen: &Seen<'_>) -> Option<&'static str> {
-    let rules: &[(&'static str, fn(&Seen<'_>) -> Option<bool>)] = &[
+    let rules: &[Rule] = &[
         ("missing parents have the time 0, never now", missing_parent),
         ("a marker acts wherever it stands: umoci leaves a directory it clears the time of that", cleared),
         ("a hardlink's own metadata counts: umoci leaves its target's", linked),
