@@ -180,7 +180,10 @@ fn print(args: &Import, client: &Client, image: &Image) -> Result<()> {
             output::line(&format!("state    {}", image.state.current))?;
             if let (Some(flat), Some(digest), Some(diff_id)) = (&image.flat, &image.digest, &image.diff_id) {
                 let f = &flat.figures;
-                output::line(&format!("layers   {} in, 1 out", f.layers_in))?;
+                let each = f.platforms.len();
+                let out =
+                    if each > 1 { format!("1 out for each of {each} platforms") } else { "1 out".to_owned() };
+                output::line(&format!("layers   {} in, {out}", f.layers_in))?;
                 output::line(&format!("entries  {}", f.entries))?;
                 output::line(&format!(
                     "bytes    {} in, {} flat ({} unpacked), {} new to the store",
@@ -190,7 +193,19 @@ fn print(args: &Import, client: &Client, image: &Image) -> Result<()> {
                     size(f.bytes_new)
                 ))?;
                 output::line(&format!("digest   {digest}"))?;
-                output::line(&format!("diff_id  {diff_id}"))?;
+                match f.platforms.as_slice() {
+                    [] | [_] => output::line(&format!("diff_id  {diff_id}"))?,
+                    several => several.iter().try_for_each(|one| {
+                        output::line(&format!(
+                            "diff_id  {} {}",
+                            one.diff_id,
+                            output::printable(&one.platform)
+                        ))
+                    })?,
+                }
+                let verified =
+                    if flat.verified.as_ref() == Some(&f.certificate) { "verified" } else { "not verified" };
+                output::line(&format!("tree     {} ({verified})", f.certificate))?;
             }
             for warning in &image.warnings {
                 output::line(&format!("warning  {}", output::printable(warning)))?;
