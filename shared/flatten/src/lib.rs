@@ -1,16 +1,4 @@
-//! Many layers in, one layer out: the heart.
-//!
-//! One rule: the flat layer, applied to an empty directory, gives the same file system as applying the original
-//! layers in order. So layers are applied forward, to a model of paths and inodes; reading the newest layer first and
-//! skipping what was seen is the classic shortcut, and wrong with hardlinks. Contents are never held in the model.
-//!
-//! ```text
-//! read_layer ×n ─► LayerIndex ─► Tree::apply ─► emit ─► Sink (the store)
-//!                  + Contents                    └► certificate == certify(flat bytes)
-//! ```
-//!
-//! The output is a function of the input alone: entries stand in the order of the layer that last set them, so that a
-//! revision shares all bytes before its changed layer, and nothing is ever "now".
+#![doc = include_str!("../README.md")]
 
 mod certificate;
 mod config;
