@@ -175,12 +175,14 @@ fn merge_meta(
         return Ok(Vec::new());
     }
     let (most, room) = (tree.limits.xattrs, tree.limits.xattr_bytes);
-    let copy = old.clone();
+    // Copied once, so that a thousand links to an inode of many attributes do not copy those a thousand times.
+    let shared = !matches!(tree.inode(found), Some(Inode { kept: Kept::Own(_), .. }));
+    let copy = shared.then(|| Box::new(old.clone()));
     let inode = tree.inodes.get_mut(found as usize).ok_or(Why::TargetMissing)?;
-    // Taken out, so that a thousand links to an inode of many attributes do not copy those a thousand times.
-    let mut meta = match std::mem::replace(&mut inode.kept, Kept::Made) {
-        Kept::Own(meta) => meta,
-        Kept::Of(_) | Kept::Made => Box::new(copy),
+    let mut meta = match (std::mem::replace(&mut inode.kept, Kept::Made), copy) {
+        (Kept::Own(meta), _) | (_, Some(meta)) => meta,
+        // An inode's attributes are shared or its own.
+        (_, None) => Box::default(),
     };
     (meta.mode, meta.uid, meta.gid, meta.mtime) = (new.mode, new.uid, new.gid, new.mtime);
     let dropped = merge(&mut meta.xattrs, &new.xattrs, on_symlink);
