@@ -1,8 +1,8 @@
 //! One hostile input and what must hold whatever it is.
 
-use std::cell::Cell;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -24,7 +24,7 @@ pub struct Case {
     memory: u64,
     patience: Duration,
     /// Has anything gone live?
-    lives: Cell<bool>,
+    lives: AtomicBool,
 }
 
 impl Case {
@@ -39,7 +39,7 @@ impl Case {
             dir: tempfile::tempdir().unwrap(),
             memory: MEMORY,
             patience: PATIENCE,
-            lives: Cell::new(false),
+            lives: AtomicBool::new(false),
         }
     }
 
@@ -92,7 +92,7 @@ impl Case {
     pub fn live_from(&self, source: &str, more: &[&str]) -> Value {
         let began = Instant::now();
         let image = self.factory.import(source, more);
-        self.lives.set(true);
+        self.lives.store(true, Ordering::Relaxed);
         assert!(began.elapsed() < self.patience, "{:?} to go live", began.elapsed());
         assert_eq!(image["flat"]["certificate"], image["flat"]["verified"]);
         image
@@ -188,7 +188,7 @@ impl Drop for Case {
         }
         let peak = self.factory.peak_memory();
         assert!(peak < self.memory, "the factory held {peak} bytes");
-        if !self.lives.get() {
+        if !self.lives.load(Ordering::Relaxed) {
             self.nothing_is_left();
         }
         // Another image still goes through.
