@@ -211,7 +211,7 @@ fn sparse_files_are_expanded() {
 
 #[test]
 fn compression_is_read_whole_or_refused() {
-    let tar = [file("a", b"1"), file("b", &[7; 5000]), end()].concat();
+    let tar = [file("a", b"1"), file("b", [7; 5000]), end()].concat();
     let gzip = |bytes: &[u8]| {
         let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         out.write_all(bytes).unwrap();
