@@ -132,16 +132,14 @@ fn n114_hostile_layouts() {
     let is_manifest: fn(&[u8]) -> bool = |bytes| bytes.starts_with(b"{\"schemaVersion\"");
     let is_config: fn(&[u8]) -> bool = |bytes| bytes.starts_with(b"{\"created\"");
     let files = small().layout();
-    for (is, code) in
-        [(is_gzip, "layer.decompress"), (is_manifest, "digest.mismatch"), (is_config, "digest.mismatch")]
-    {
+    for is in [is_gzip, is_manifest, is_config] {
         let name = blob(&files, is);
         let mut changed = files.clone();
         // The same size, another content.
         let bytes = changed.get_mut(&name).unwrap();
         let last = bytes.len() - 1;
         bytes[last] ^= 1;
-        refused(&case, &tar_of(&changed), code);
+        refused(&case, &tar_of(&changed), "digest.mismatch");
         let mut missing = files.clone();
         missing.remove(&name);
         refused(&case, &tar_of(&missing), "archive.invalid");

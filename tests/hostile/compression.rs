@@ -132,8 +132,12 @@ fn n091_bombs() {
     let parts: Vec<u8> = [Header::new("a", b'0').size(64 << 20).block(), vec![0; 64 << 20]].concat();
     let many = zstd(&parts).repeat(5);
     case.refuses(&blob(many.clone(), ZSTD), "layer.too_large");
-    let half = [zstd(&parts), zstd(&parts), zstd(&parts)].concat();
-    let image = blob(half.clone(), ZSTD).blob_layer(half, &digest(b""), ZSTD);
+    let half = |last: &str| {
+        let tar = [parts.repeat(2), file(last, "")].concat();
+        (zstd(&tar), digest(&tar))
+    };
+    let ((lower, lower_id), (upper, upper_id)) = (half("lower"), half("upper"));
+    let image = Image::new().blob_layer(lower, &lower_id, ZSTD).blob_layer(upper, &upper_id, ZSTD);
     case.refuses(&image, "layer.too_large");
     // The archive itself.
     let archive = zstd(&vec![0; 300 << 20]);
