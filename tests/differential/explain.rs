@@ -48,7 +48,10 @@ fn only_time(seen: &Seen<'_>) -> Option<bool> {
 fn missing_parent(seen: &Seen<'_>) -> Option<bool> {
     let meta = &seen.path?.1?.meta;
     let made = (meta.mode, meta.uid, meta.gid, meta.mtime) == (0o755, 0, 0, (0, 0)) && meta.xattrs.is_empty();
-    Some(made && only_time(seen)?)
+    // Below a directory with setgid, what a tool makes inherits its group.
+    let theirs = seen.path?.2?;
+    let inherited = theirs.meta.mode == 0o2755 && theirs.meta.uid == 0 && theirs.meta.mtime.0 >= NOW;
+    Some(made && (only_time(seen)? || inherited))
 }
 
 /// A layer that has the directory also deletes it, or hides what is in it or above it.

@@ -14,6 +14,7 @@ use crate::index::{Item, LayerIndex, What};
 
 mod apply;
 mod error;
+mod replaced;
 mod resolve;
 mod walk;
 

@@ -117,6 +117,11 @@ fn whiteouts_act_on_lower_layers_wherever_they_stand() {
     for order in [[".wh.l", "l/.wh.p"], ["l/.wh.p", ".wh.l"]] {
         assert_tree(&[&["etc/", "etc/p=1", "l->etc"], &order], &[("etc", "dir")]);
     }
+    // A directory of the same layer takes the place of the link, and has nothing from below.
+    for order in [["l/", "l/.wh.p"], ["l/.wh.p", "l/"]] {
+        let kept = [("etc", "dir"), ("etc/p", "1"), ("l", "dir")];
+        assert_tree(&[&["etc/", "etc/p=1", "l->etc"], &order], &kept);
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use oci::layer::{Meta, Xattrs, xattr_bytes};
 
 use super::error::{TreeError, Why};
+use super::replaced::Replaced;
 use super::resolve::Missing;
 use super::{At, Body, Id, Inode, Kept, Name, Place, ROOT, Tree};
 use crate::index::{Item, LayerIndex, What};
@@ -23,8 +24,12 @@ pub(super) fn layer(tree: &mut Tree<'_>, layer: &LayerIndex) -> Result<(), TreeE
             below.insert(entry, found);
         }
     }
+    let marked = layer.iter().any(|(_, item)| matches!(item.what, What::Opaque | What::Whiteout));
+    let replaced = if marked { Replaced::of(tree, layer) } else { Ok(Replaced::default()) };
+    let replaced =
+        replaced.map_err(|(entry, why)| why.at(number, entry, layer.get(entry).map_or(b"", |i| i.path)))?;
     for marker in [What::Opaque, What::Whiteout] {
-        delete(tree, layer, marker).map_err(|(entry, item, why)| at(entry, &item)(why))?;
+        delete(tree, layer, marker, &replaced).map_err(|(entry, item, why)| at(entry, &item)(why))?;
     }
     // What is still there is found where it is, at the time of the link.
     let mut gone = HashMap::new();
@@ -59,10 +64,14 @@ fn delete<'i>(
     tree: &mut Tree<'_>,
     layer: &'i LayerIndex,
     marker: What<'_>,
+    replaced: &Replaced,
 ) -> Result<(), (usize, Item<'i>, Why)> {
     let mut places = Vec::new();
     let mut whole = false;
     for (entry, item) in layer.iter().filter(|(_, item)| item.what == marker) {
+        if replaced.holds(item.path) {
+            continue;
+        }
         match tree.place_of(item.path, Missing::Stop) {
             Ok(Some(place)) => places.push(place),
             Ok(None) => whole |= item.path.is_empty() && marker == What::Opaque,

@@ -49,6 +49,7 @@ impl Fs {
         // Opaque first: it hides what the layers below have in a directory. A symbolic link is none.
         for (path, act) in layer {
             if *act == Act::Hide
+                && !below.replaced(path, layer)
                 && let Some(place) = below.place(path)
                 && below.is_dir(&place)
             {
@@ -59,6 +60,7 @@ impl Fs {
         let left = self.clone();
         for (path, act) in layer {
             if *act == Act::Delete
+                && !left.replaced(path, layer)
                 && let Some(place) = left.place(path)
             {
                 self.remove(&place);
@@ -71,6 +73,16 @@ impl Fs {
             }
         }
         Ok(())
+    }
+
+    /// Is a parent of a marker a symbolic link that its own layer has a directory for? That has nothing from below.
+    fn replaced(&self, path: &Path, layer: &[(Path, Act)]) -> bool {
+        (1..path.len()).any(|depth| {
+            let parent = path[..depth].to_vec();
+            let id = self.place(&parent).and_then(|place| self.paths.get(&place).copied());
+            id.is_some_and(|id| matches!(self.inodes[id].0, What::Symlink(_)))
+                && layer.iter().any(|(path, act)| *path == parent && matches!(act, Act::Set(What::Dir, _)))
+        })
     }
 
     fn set(&mut self, path: &Path, what: &What, meta: &Meta, below: &Self, left: &Self) -> Result<(), Code> {

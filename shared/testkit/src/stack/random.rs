@@ -18,6 +18,7 @@ use choose::Choose;
 const NUMBERS: usize = 14;
 /// The kinds of an entry are numbers below 1,000: ordinary ones, then markers, then the root, then odd ones.
 const MARKERS: usize = 750;
+const OPAQUE: usize = 880;
 const ROOTS: usize = 920;
 /// Most entries of a layer.
 const ENTRIES: usize = 12;
@@ -76,6 +77,13 @@ fn build(profile: Profile, numbers: &[Vec<[u16; NUMBERS]>]) -> Stack {
     stack
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Dir,
+    Link,
+    Other,
+}
+
 /// Makes entries, and remembers a little of those it made: not what they mean, only enough to make most of them valid.
 struct Maker {
     profile: Profile,
@@ -88,13 +96,14 @@ struct Maker {
     deleted: BTreeSet<Vec<u8>>,
     /// Paths that it has.
     here: BTreeSet<Vec<u8>>,
-    /// Whether a path is a directory, as far as is known.
-    known: BTreeMap<Vec<u8>, bool>,
+    /// What a path is, as far as is known.
+    known: BTreeMap<Vec<u8>, Known>,
 }
 
 impl Maker {
     fn op(&mut self, c: &mut Choose<'_>, ops: &mut Vec<Op>) {
         let kind = c.below(1000);
+        let whiteout = (MARKERS..OPAQUE).contains(&kind);
         let mut parents = self.parents(c);
         let name = words::name(c, self.profile);
         if self.profile.parents != Parents::Missing {
@@ -102,7 +111,15 @@ impl Maker {
             for depth in 1..=parents.len() {
                 let path = parents[..depth].join(&b'/');
                 let deleted = !self.profile.again && self.deleted.contains(&path);
-                if deleted || self.known.get(&path) == Some(&false) {
+                let known = self.known.get(&path).copied();
+                // Where a layer deletes, it depends on the order what a link of the layers below leads to; whiteouts
+                // behind links that stay are plain enough.
+                let stays =
+                    !self.deletes || whiteout && !self.here.contains(&path) && !self.deleted.contains(&path);
+                if known == Some(Known::Link) && self.profile.through && (stays || self.profile.odd) {
+                    continue;
+                }
+                if deleted || known.is_some_and(|known| known != Known::Dir) {
                     parents.truncate(depth - 1);
                     break;
                 }
@@ -119,8 +136,10 @@ impl Maker {
         match kind {
             // The plain case is 0, so the rare ones come last.
             0..MARKERS => self.entry(c, path, name, ops),
-            MARKERS..880 if self.profile.markers => self.marker(c, &parents, &[b".wh.", name].concat(), ops),
-            880..ROOTS if self.profile.markers && (self.profile.root || !parents.is_empty()) => {
+            MARKERS..OPAQUE if self.profile.markers => {
+                self.marker(c, &parents, &[b".wh.", name].concat(), ops)
+            }
+            OPAQUE..ROOTS if self.profile.markers && (self.profile.root || !parents.is_empty()) => {
                 self.marker(c, &parents, b".wh..wh..opq", ops)
             }
             ROOTS..950 if self.profile.root => {
@@ -186,10 +205,15 @@ impl Maker {
         if !dir {
             self.forget(&path);
             self.links.push((path.clone(), meta.clone()));
-        } else if self.known.get(&path) == Some(&false) {
+        } else if self.known.get(&path).is_some_and(|known| *known != Known::Dir) {
             self.forget(&path);
         }
-        self.known.insert(path.clone(), dir);
+        let known = match &what {
+            What::Dir => Known::Dir,
+            What::Symlink(_) => Known::Link,
+            _ => Known::Other,
+        };
+        self.known.insert(path.clone(), known);
         self.here.insert(path.clone());
         ops.push(Op { path, what, meta });
     }
