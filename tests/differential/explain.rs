@@ -22,15 +22,33 @@ pub(crate) fn difference(seen: &Seen<'_>) -> Option<&'static str> {
     let rules: &[Rule] = &[
         ("missing parents have the time 0, never now", missing_parent),
         ("a marker acts wherever it stands: umoci leaves a directory it clears the time of that", cleared),
+        ("an entry behind a symbolic link: umoci leaves the directory it leads to the time of that", behind),
         ("a hardlink's own metadata counts: umoci leaves its target's", linked),
     ];
     rules.iter().find(|(_, holds)| holds(seen) == Some(true)).map(|(name, _)| *name)
 }
 
-/// The rule that explains why only the tool refuses a stack. Nothing explains the other way round.
+/// The rule that explains why only Platen refuses a stack.
+pub(crate) fn platen_refuses(stack: &Stack, code: &str) -> Option<&'static str> {
+    let mut ops = stack.layers.iter().flat_map(|layer| &layer.ops);
+    let leads_there = ops.any(|op| match &op.what {
+        What::Symlink(target) => components(target).iter().any(|name| name.starts_with(b".wh.")),
+        _ => false,
+    });
+    (code == "whiteout.in_path" && leads_there)
+        .then_some("a `.wh.` name that a symbolic link leads to is refused: it would act as a whiteout later")
+}
+
+/// The rule that explains why only the tool refuses a stack.
 pub(crate) fn tool_refuses(seen: &Seen<'_>) -> Option<&'static str> {
-    let rule = "hardlink to a lower file that the same layer deletes: accepted in either order, umoci only link first";
-    link_to_deleted(seen).and_then(|holds| holds.then_some(rule))
+    let rules: &[Rule] = &[
+        (
+            "hardlink to a lower file that the same layer deletes: accepted in either order, umoci only link first",
+            link_to_deleted,
+        ),
+        ("a marker with no way to it hides nothing: umoci refuses a loop of links there", behind_a_loop),
+    ];
+    rules.iter().find(|(_, holds)| holds(seen) == Some(true)).map(|(name, _)| *name)
 }
 
 /// All random times are before this.
@@ -58,10 +76,33 @@ fn missing_parent(seen: &Seen<'_>) -> Option<bool> {
 fn cleared(seen: &Seen<'_>) -> Option<bool> {
     let path = components(seen.path?.0);
     let both = seen.stack.layers.iter().any(|layer| {
-        let has = layer.ops.iter().any(|op| op.what == What::Dir && components(&op.path) == path);
+        // The root is there without an entry.
+        let has = path.is_empty()
+            || layer.ops.iter().any(|op| op.what == What::Dir && components(&op.path) == path);
         has && layer.ops.iter().filter_map(|op| deleted(&op.path)).any(|dir| path.starts_with(&dir))
     });
     Some(seen.tool == Tool::Umoci && both && only_time(seen)?)
+}
+
+/// Some entry or marker is behind a symbolic link of the stack: what it sets or deletes is in another directory than its
+/// path says, and that one's time is what differs.
+fn behind(seen: &Seen<'_>) -> Option<bool> {
+    let ops = || seen.stack.layers.iter().flat_map(|layer| &layer.ops);
+    let links: Vec<_> =
+        ops().filter(|op| matches!(op.what, What::Symlink(_))).map(|op| components(&op.path)).collect();
+    let is_behind = |path: &[u8]| {
+        let path = components(path);
+        links.iter().any(|link| path.len() > link.len() && path.starts_with(link))
+    };
+    Some(seen.tool == Tool::Umoci && only_time(seen)? && ops().any(|op| is_behind(&op.path)))
+}
+
+/// The entry that umoci names is a marker.
+fn behind_a_loop(seen: &Seen<'_>) -> Option<bool> {
+    let (_, entry) = seen.said?.rsplit_once("unpack entry: ")?;
+    let (entry, why) = entry.split_once(": sanitise symlinks in root: ")?;
+    let marker = components(entry.as_bytes()).last().is_some_and(|name| name.starts_with(b".wh."));
+    Some(seen.tool == Tool::Umoci && marker && why.ends_with("too many levels of symbolic links"))
 }
 
 /// The same inode; to Platen it has what a hardlink to it says, to umoci what its first entry says.
@@ -83,12 +124,16 @@ fn linked(seen: &Seen<'_>) -> Option<bool> {
 fn link_to_deleted(seen: &Seen<'_>) -> Option<bool> {
     let (_, entry) = seen.said?.rsplit_once("unpack entry: ")?;
     let entry = entry.strip_suffix(": link: no such file or directory")?;
+    let links: Vec<_> = seen.stack.layers.iter().flat_map(|layer| &layer.ops).collect();
+    let links: Vec<_> = links.iter().filter(|op| matches!(op.what, What::Symlink(_))).collect();
+    // Behind a link a marker may delete anything.
+    let behind = |gone: &[&[u8]]| links.iter().any(|link| gone.starts_with(&components(&link.path)));
     let found = seen.stack.layers.iter().any(|layer| {
         layer.ops.iter().enumerate().any(|(place, op)| {
             let What::Hardlink(target) = &op.what else { return false };
             let before = layer.ops[..place].iter().filter_map(|op| deleted(&op.path));
             op.path == entry.as_bytes()
-                && before.into_iter().any(|gone| components(target).starts_with(&gone))
+                && before.into_iter().any(|gone| components(target).starts_with(&gone) || behind(&gone))
         })
     });
     Some(seen.tool == Tool::Umoci && found)

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use testkit::stack::{Stack, differing, nth};
+use testkit::stack::{Stack, Tree, differing, nth};
 
 mod explain;
 mod platen;
@@ -82,8 +82,28 @@ enum Outcome {
     Differs(String),
 }
 
+/// Compares; where that gives a difference, once more with the tool given what the design says the stack means: a layer's
+/// markers first.
 fn compare(tool: Tool, stack: &Stack) -> Outcome {
-    let (ours, theirs) = (platen::flatten(stack), tool.unpack(stack));
+    let ours = platen::flatten(stack);
+    let first = against(tool, stack, &ours, stack);
+    let Outcome::Differs(wrong) = first else { return first };
+    match against(tool, stack, &ours, &stack.markers_first()) {
+        Outcome::Same { mut explained, of } => {
+            explained.push("a marker acts wherever it stands: the tool agrees once it stands first");
+            Outcome::Same { explained, of }
+        }
+        Outcome::Refused => {
+            let rule = "a marker acts wherever it stands: the tool refuses too once it stands first";
+            Outcome::Same { explained: vec![rule], of: 0 }
+        }
+        Outcome::Differs(_) => Outcome::Differs(wrong),
+    }
+}
+
+/// Compares what Platen makes of a stack with what the tool makes of it, or of one that means the same.
+fn against(tool: Tool, stack: &Stack, ours: &Result<Tree, String>, given: &Stack) -> Outcome {
+    let theirs = tool.unpack(given);
     let (ours, mut theirs) = match (ours, theirs) {
         (Ok(ours), Ok(theirs)) => (ours, theirs),
         (Err(_), Err(_)) => return Outcome::Refused,
@@ -94,14 +114,19 @@ fn compare(tool: Tool, stack: &Stack) -> Outcome {
                 None => Outcome::Differs(format!("only {} refuses: {said}\n", tool.name())),
             };
         }
-        (Err(code), Ok(_)) => return Outcome::Differs(format!("only Platen refuses: {code}\n")),
+        (Err(code), Ok(_)) => {
+            return match explain::platen_refuses(stack, code) {
+                Some(rule) => Outcome::Same { explained: vec![rule], of: 0 },
+                None => Outcome::Differs(format!("only Platen refuses: {code}\n")),
+            };
+        }
     };
     // A root that no layer has an entry for is the tool's own.
     if !ours.contains_key(&b""[..]) {
         theirs.remove(&b""[..]);
     }
     let (mut explained, mut wrong) = (Vec::new(), String::new());
-    for path in differing(&ours, &theirs) {
+    for path in differing(ours, &theirs) {
         let seen = Seen { tool, stack, path: Some((&path, ours.get(&path), theirs.get(&path))), said: None };
         match explain::difference(&seen) {
             Some(rule) => explained.push(rule),

@@ -232,6 +232,15 @@ fn n100_json_that_readers_would_differ_on() {
         let said = refuses(&case, shelf, "manifest.invalid");
         assert!(said.contains(word), "{said} should speak of {word}");
     }
+    // The same of a config.
+    for bytes in [within("\"os\":\"linux\",\"os\":\"linux\""), within(&deep), utf16("\u{feff}")] {
+        let mut shelf = shelf();
+        let mut manifest = shelf.manifest("1");
+        manifest["config"]["size"] = json!(bytes.len());
+        manifest["config"]["digest"] = json!(shelf.blob(bytes));
+        shelf.document("2", MANIFEST, manifest.to_string());
+        refuses(&case, shelf, "config.invalid");
+    }
     // Of a manifest that never ends no more is read than the limit.
     let registry = Standin::start(|_| {
         Answer::raw(|write| {
@@ -320,12 +329,11 @@ fn n102_indexes_without_end_or_answer() {
     let mut crowd = Shelf::new();
     crowd.document("2", INDEX, index(&many));
     assert!(refuses(&case, crowd, "index.too_large").contains("10001"));
-    // As many as may be, all of them indexes without a platform that lead nowhere: asked for one after the other, and
-    // the first that is not there ends it.
-    let lost: Vec<Value> = (0..1000).map(|n: u32| entry(INDEX, &digest(&n.to_le_bytes()), 1)).collect();
-    let mut maze = Shelf::new();
-    maze.document("2", INDEX, index(&lost));
-    refuses(&case, maze, "registry.not_found");
+    // As many as may be, none of which says what it is for: not all of them are tried.
+    let mut maze = Shelf::new().image("1", &small().platform("linux", "s390x"));
+    let wrong = entry(MANIFEST, maze.pinned("1"), maze.bytes(maze.pinned("1")).len());
+    maze.document("2", INDEX, index(&vec![wrong; 1000]));
+    refuses(&case, maze, "index.too_large");
     case.nothing_is_left();
     case.live_from(&format!("{}/demo/x:2", registry.host()), &[]);
 }

@@ -29,5 +29,7 @@ pub const MAX_DOCUMENT: u64 = 4 << 20;
 pub const MAX_LAYERS: usize = 256;
 /// The most entries an index may have.
 pub const MAX_INDEX_ENTRIES: usize = 1_000;
+/// The most entries of an index that are fetched to find a platform.
+pub const MAX_INDEX_READS: usize = 256;
 /// How many indexes may lie between the reference and the manifest.
 pub const MAX_INDEX_DEPTH: usize = 2;

@@ -100,6 +100,23 @@ impl Stack {
     pub fn tars(&self) -> Vec<Vec<u8>> {
         self.layers.iter().map(Layer::tar).collect()
     }
+
+    /// The same stack with each layer's markers before its other entries, opaque ones before those.
+    #[must_use]
+    pub fn markers_first(&self) -> Self {
+        let mut stack = self.clone();
+        for layer in &mut stack.layers {
+            layer.ops.sort_by_key(|op| {
+                let last = op.path.rsplit(|byte| *byte == b'/').find(|name| !name.is_empty());
+                match last {
+                    Some(b".wh..wh..opq") => 0,
+                    Some(name) if name.starts_with(b".wh.") => 1,
+                    _ => 2,
+                }
+            });
+        }
+        stack
+    }
 }
 
 /// A tree from names of inodes: [`Node::first`] is found here.

@@ -29,17 +29,19 @@ impl Tree<'_> {
     /// The directory that a path leads to, every component resolved. `None` when something is missing.
     pub(super) fn dir_of(&mut self, path: &[u8], missing: Missing) -> Result<Option<Id>, Why> {
         let mut todo: VecDeque<Box<[u8]>> = components(path).map(Box::from).collect();
-        let (mut at, mut links, mut made) = (ROOT, 0, 0u16);
+        let (mut at, mut links) = (ROOT, 0);
+        // What is not there, below `at`: `..` leaves it again, and only what is left of it in the end is made.
+        let mut lacking: Vec<Box<[u8]>> = Vec::new();
         while let Some(part) = todo.pop_front() {
             if &*part == b".." {
-                at = self.parent(at);
+                if lacking.pop().is_none() {
+                    at = self.parent(at);
+                }
                 continue;
             }
-            let Some(found) = self.child(at, &part) else {
-                let Missing::Make(entry) = missing else { return Ok(None) };
-                let step = made;
-                made = made.saturating_add(1).min(Place::ENTRY - 1);
-                at = self.make_dir(at, &part, Place { at: entry, step })?;
+            let found = if lacking.is_empty() { self.child(at, &part) } else { None };
+            let Some(found) = found else {
+                lacking.push(part);
                 continue;
             };
             match self.what(found.inode) {
@@ -63,6 +65,10 @@ impl Tree<'_> {
                 }
                 _ => return Err(Why::ParentNotDir),
             }
+        }
+        let Missing::Make(entry) = missing else { return Ok(lacking.is_empty().then_some(at)) };
+        for (step, part) in (0..Place::ENTRY).zip(&lacking) {
+            at = self.make_dir(at, part, Place { at: entry, step })?;
         }
         Ok(Some(at))
     }

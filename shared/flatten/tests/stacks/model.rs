@@ -205,17 +205,25 @@ impl Fs {
                     todo = [components(&target), todo].concat();
                 }
                 Some(_) => return Err("path.parent_not_dir"),
-                // What no archive may say, no link may either.
-                None if make && name.starts_with(b".wh.") => return Err("whiteout.in_path"),
-                None if make && name.len() > 255 => return Err("path.too_long"),
-                None if make => {
-                    let meta = Meta { mode: 0o755, mtime: (0, 0), ..Meta::default() };
-                    self.inodes.push((What::Dir, meta));
-                    self.paths.insert(next.clone(), self.inodes.len() - 1);
-                    at = next;
-                }
-                None => return Ok(None),
+                // Not there; what is left of it in the end is made.
+                None => at = next,
             }
+        }
+        for depth in 1..=at.len() {
+            let (place, name) = (at[..depth].to_vec(), &at[depth - 1]);
+            if self.paths.contains_key(&place) {
+                continue;
+            }
+            match () {
+                () if !make => return Ok(None),
+                // What no archive may say, no link may either.
+                () if name.starts_with(b".wh.") => return Err("whiteout.in_path"),
+                () if name.len() > 255 => return Err("path.too_long"),
+                () => {}
+            }
+            let meta = Meta { mode: 0o755, mtime: (0, 0), ..Meta::default() };
+            self.inodes.push((What::Dir, meta));
+            self.paths.insert(place, self.inodes.len() - 1);
         }
         Ok(Some(at))
     }

@@ -111,7 +111,7 @@ impl Layout {
                     if !found.iter().any(|image| image.platform == platform) {
                         found.push(assemble(shelf, &resolved, &manifest, config, platform, &walk)?);
                     }
-                    match walk.further() {
+                    match walk.further()? {
                         Some(next) => step = next,
                         None => return Ok(found),
                     }

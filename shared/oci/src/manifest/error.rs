@@ -39,6 +39,11 @@ pub enum ManifestError {
         /// The limit.
         max: usize,
     },
+    /// An index whose entries do not say what they are for, and too many of which were not it. Code `index.too_large`.
+    #[error(
+        "the index lists more than {0} images that would have to be looked at; say which platform, or make it smaller"
+    )]
+    IndexUnclear(usize),
     /// Indexes in indexes in indexes, or in circles. Code `index.nested`.
     #[error("the index contains indexes nested more than {0} deep, or itself")]
     IndexNested(usize),
@@ -69,7 +74,7 @@ impl ManifestError {
             Self::Digest(e) => e.code(),
             Self::TooManyLayers { .. } => "manifest.too_many_layers",
             Self::LayerMediaType(_) => "layer.media_type",
-            Self::IndexTooLarge { .. } => "index.too_large",
+            Self::IndexTooLarge { .. } | Self::IndexUnclear(_) => "index.too_large",
             Self::IndexNested(_) => "index.nested",
             Self::PlatformMissing { .. } => "platform.missing",
             Self::ConfigInvalid(_) => "config.invalid",

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Descriptor, Document, ImageConfig, ImageIndex, ImageManifest, MAX_INDEX_DEPTH, ManifestError, Platform,
-    media_type,
+    Descriptor, Document, ImageConfig, ImageIndex, ImageManifest, MAX_INDEX_DEPTH, MAX_INDEX_READS,
+    ManifestError, Platform, media_type,
 };
 use crate::digest::Digest;
 use media_type::DocumentKind;
@@ -27,6 +27,7 @@ pub(crate) struct Walk {
     /// What is still to be tried, the best last, with the number of indexes above it.
     open: Vec<(Descriptor, usize)>,
     depth: usize,
+    reads: usize,
     /// What the index says the manifest in hand is for.
     claimed: Option<Platform>,
     seen: BTreeSet<Digest>,
@@ -41,6 +42,7 @@ impl Walk {
             wanted,
             open: Vec::new(),
             depth: 0,
+            reads: 0,
             claimed: None,
             seen: BTreeSet::new(),
             existing: BTreeSet::new(),
@@ -51,7 +53,7 @@ impl Walk {
     /// Takes the document that was read and says what to do next.
     ///
     /// # Errors
-    /// `index.nested`, `platform.missing`.
+    /// `index.nested`, `index.too_large`, `platform.missing`.
     pub(crate) fn take(&mut self, document: Document) -> Result<Step, ManifestError> {
         match document {
             Document::Manifest(manifest) => Ok(Step::Found(Box::new(manifest))),
@@ -93,8 +95,11 @@ impl Walk {
     }
 
     /// Where to look for the next one, when every platform is wanted.
-    pub(crate) fn further(&mut self) -> Option<Step> {
-        if self.wanted.is_some() { None } else { self.pop() }
+    ///
+    /// # Errors
+    /// `index.too_large`.
+    pub(crate) fn further(&mut self) -> Result<Option<Step>, ManifestError> {
+        if self.wanted.is_some() { Ok(None) } else { self.pop() }
     }
 
     fn enter(&mut self, index: &ImageIndex) -> Result<(), ManifestError> {
@@ -128,7 +133,7 @@ impl Walk {
     }
 
     fn next(&mut self) -> Result<Step, ManifestError> {
-        if let Some(step) = self.pop() {
+        if let Some(step) = self.pop()? {
             return Ok(step);
         }
         let existing: Vec<&str> = self.existing.iter().map(String::as_str).collect();
@@ -137,7 +142,7 @@ impl Walk {
         Err(ManifestError::PlatformMissing { wanted, existing })
     }
 
-    fn pop(&mut self) -> Option<Step> {
+    fn pop(&mut self) -> Result<Option<Step>, ManifestError> {
         while let Some((entry, depth)) = self.open.pop() {
             // An index may list signatures and the like beside images, without a platform.
             if media_type::document(&entry.media_type) == DocumentKind::Unknown
@@ -146,11 +151,15 @@ impl Walk {
                 self.skipped.push(entry.digest);
                 continue;
             }
+            self.reads += 1;
+            if self.reads > MAX_INDEX_READS {
+                return Err(ManifestError::IndexUnclear(MAX_INDEX_READS));
+            }
             self.depth = depth;
             self.claimed = entry.platform.clone().filter(|p| !p.is_unknown());
-            return Some(Step::Read(entry));
+            return Ok(Some(Step::Read(entry)));
         }
-        None
+        Ok(None)
     }
 }
 

@@ -96,7 +96,7 @@ impl Repository {
                             skipped,
                         });
                     }
-                    match walk.further() {
+                    match walk.further()? {
                         Some(next) => step = next,
                         None => return Ok(found),
                     }

@@ -143,3 +143,21 @@ fn a_config_may_leave_out_the_variant_its_index_names() {
     walk.take(Document::parse(shelf.0[&index].clone(), None).unwrap()).unwrap();
     assert!(walk.judge(&config("arm")).unwrap().is_none());
 }
+
+#[test]
+fn an_index_that_does_not_say_is_not_read_without_end() {
+    let mut shelf = Shelf::default();
+    let a = shelf.image("a");
+    let index = shelf.index(&vec![(&a, None, OCI_MANIFEST); 1000]);
+    let mut walk = Walk::new(Some("linux/amd64".parse().unwrap()));
+    walk.take(Document::parse(shelf.0[&index].clone(), None).unwrap()).unwrap();
+    let mut tried = 1;
+    let refused = loop {
+        match walk.judge(&config("arm64")) {
+            Ok(step) => assert!(step.is_some()),
+            Err(refused) => break refused,
+        }
+        tried += 1;
+    };
+    assert_eq!((refused.code(), tried), ("index.too_large", 256));
+}

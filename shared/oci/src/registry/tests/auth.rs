@@ -157,3 +157,20 @@ async fn authorization_stays_at_home() {
     assert_eq!((seen.len(), seen[0].path.as_str()), (1, "/signed?key=1"));
     assert_eq!(seen[0].header("authorization"), None);
 }
+
+#[tokio::test]
+async fn a_password_is_not_sent_in_the_clear_to_another_host() {
+    let tokens = Stand::start(|_, _| ok(r#"{"token":"t"}"#)).await;
+    let realm = format!(r#"Bearer realm="{}/token""#, tokens.url.replace("127.0.0.1", "localhost"));
+    let stand = Stand::start(move |seen, _| match seen.header("authorization") {
+        Some("Bearer t") => ok(manifest(b"c", &[b"l"])),
+        _ => with_header(401, "www-authenticate", &realm),
+    })
+    .await;
+    let error = stand.repository(me()).manifest(&tag()).await.unwrap_err();
+    assert_eq!(error.code(), "ssrf.blocked");
+    assert!(error.to_string().contains("no password") && tokens.seen().is_empty(), "{error}");
+    // Who has none may be sent there: the operator allows the network.
+    stand.repository(None).manifest(&tag()).await.unwrap();
+    assert_eq!(tokens.seen().len(), 1);
+}

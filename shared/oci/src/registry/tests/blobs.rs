@@ -151,6 +151,28 @@ async fn a_drip_is_too_slow() {
 }
 
 #[tokio::test]
+async fn cutting_every_connection_in_time_does_not_help_against_slowness() {
+    // A byte after every 30 ms and a new connection, with a window of 100 ms.
+    let stand = Stand::start(|seen, _| {
+        let from = seen.header("range").map_or(0, |r| r[6..].trim_end_matches('-').parse::<usize>().unwrap());
+        let late = futures::stream::unfold(0, |step| async move {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            let piece = if step == 0 { Ok("x") } else { Err(std::io::Error::other("cut")) };
+            (step < 2).then_some((piece, step + 1))
+        });
+        let range = format!("bytes {from}-{}/{LONG}", LONG - 1);
+        let answer = Response::builder().header("content-length", LONG - from).header("content-range", range);
+        answer.status(if from > 0 { 206 } else { 200 }).body(Body::from_stream(late)).unwrap()
+    })
+    .await;
+    let patience = Patience { slow_window: Duration::from_millis(100), ..quick() };
+    let client = Client::with_patience(loopback(), patience).unwrap();
+    let error = pull(&client.repository(&stand.target(), None), &sized(b"", LONG as u64)).await.unwrap_err();
+    assert_eq!(error.code(), "registry.too_slow");
+    assert!((2..10).contains(&stand.seen().len()), "{}", stand.seen().len());
+}
+
+#[tokio::test]
 async fn silence_is_a_timeout() {
     let stand = Stand::start(|_, _| {
         let start = futures::stream::iter([Ok::<_, std::io::Error>("x")]);
