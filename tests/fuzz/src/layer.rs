@@ -16,7 +16,13 @@ pub fn layer(data: &[u8]) {
     let data = if how & 1 == 1 { mended(data) } else { data.to_vec() };
     let whole = read(Cursor::new(data.clone()));
     if how & 2 == 2 {
-        assert_eq!(read(Trickle(Cursor::new(data))), whole, "however the bytes arrive");
+        let slowly = read(Trickle(Cursor::new(data)));
+        // What is damaged is refused, but a decoder that gets more at once sees damage before the reader sees what came
+        // out of it.
+        let damaged = |found: &Found| *found == Err("layer.decompress");
+        if !(whole.is_err() && slowly.is_err() && (damaged(&whole) || damaged(&slowly))) {
+            assert_eq!(slowly, whole, "however the bytes arrive");
+        }
     }
     let Ok((entries, _)) = whole else { return };
     for (entry, content) in entries {
