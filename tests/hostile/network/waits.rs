@@ -161,6 +161,7 @@ fn n108_waits_and_loops() {
     task(&case, &retried, "retry");
     let id = retried["id"].as_str().unwrap();
     until("the retried import goes live", || case.factory.image(id)["state"]["current"] == "live");
+    case.something_lives();
 }
 
 fn layer() -> String {
