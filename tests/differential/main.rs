@@ -1,8 +1,11 @@
 //! Random stacks of layers, unpacked by tools that share nothing with Platen, beside Platen's flat layer:
 //!
 //! ```text
-//! cargo run -p tests --bin differential -- 2000 --tool umoci|containers-storage|tar [--seed S] [--from K]
+//! cargo run -p tests --bin differential -- 2000 --tool umoci|containers-storage|tar [--flat] [--seed S] [--from K]
 //! ```
+//!
+//! With `--flat` the tool unpacks Platen's flat layer instead, docker and containerd too (private daemons, found on the
+//! PATH), and what it unpacks must be what the layer says, with nothing to explain.
 //!
 //! Every difference must be explained by a rule of [`explain`]; one that is not is printed with its stack, and the run
 //! ends with 1. `--seed S --from K` and a count of 1 play it again. Needs root: owners and devices are unpacked.
@@ -12,19 +15,21 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use testkit::stack::{Stack, Tree, differing, nth};
+use testkit::stack::{Stack, Tree, What, differing, nth, read_tar};
 
+mod daemons;
 mod explain;
 mod platen;
 mod tools;
 
 use explain::Seen;
-use tools::Tool;
+use tools::{Daemons, Tool};
 
-const USAGE: &str = "usage: differential COUNT [--tool umoci|containers-storage|tar] [--seed S] [--from K]";
+const USAGE: &str = "usage: differential COUNT [--tool umoci|containers-storage|tar|docker|containerd] [--flat] [--seed S] [--from K]";
 
 struct Run {
     tool: Tool,
+    flat: bool,
     count: u64,
     seed: u64,
     from: u64,
@@ -36,11 +41,15 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let began = std::time::Instant::now();
+    let daemons = Daemons::default();
     let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
     let (mut refused, mut paths, mut unexplained) = (0, 0, 0);
     for n in run.from..run.from + run.count {
-        let stack = nth(run.tool.profile(), run.seed, n);
-        match compare(run.tool, &stack) {
+        let profile = if run.flat { run.tool.flat_profile() } else { run.tool.profile() };
+        let stack = nth(profile, run.seed, n);
+        let outcome =
+            if run.flat { extract(run.tool, &stack, &daemons) } else { compare(run.tool, &stack, &daemons) };
+        match outcome {
             Outcome::Same { explained, of } => {
                 paths += of;
                 explained.into_iter().for_each(|rule| *counts.entry(rule).or_insert(0) += 1);
@@ -63,8 +72,12 @@ fn main() -> ExitCode {
 
 fn arguments() -> Option<Run> {
     let mut args = std::env::args().skip(1);
-    let mut run = Run { tool: Tool::Umoci, count: args.next()?.parse().ok()?, seed: 1, from: 0 };
+    let mut run = Run { tool: Tool::Umoci, flat: false, count: args.next()?.parse().ok()?, seed: 1, from: 0 };
     while let Some(name) = args.next() {
+        if name == "--flat" {
+            run.flat = true;
+            continue;
+        }
         let value = args.next()?;
         match name.as_str() {
             "--tool" => run.tool = Tool::named(&value)?,
@@ -82,13 +95,47 @@ enum Outcome {
     Differs(String),
 }
 
+/// Compares what a flat layer says with what the tool unpacks from it.
+fn extract(tool: Tool, stack: &Stack, daemons: &Daemons) -> Outcome {
+    let Ok(flat) = platen::flat(stack) else { return Outcome::Refused };
+    let mut ours = read_tar(&flat);
+    // containerd leaves attributes of the `trusted` namespace out, whatever they are.
+    for node in ours.values_mut().filter(|_| tool == Tool::Containerd) {
+        node.meta.xattrs.retain(|name, _| !name.starts_with(b"trusted."));
+    }
+    // Linux keeps no mode of a symbolic link; a hardlink to it may have said one.
+    for node in ours.values_mut().filter(|node| matches!(node.what, What::Symlink(_))) {
+        node.meta.mode = 0o777;
+    }
+    let mut theirs = match tool.unpack(&[flat], daemons) {
+        Ok(theirs) => theirs,
+        Err(said) => return Outcome::Differs(format!("{} refuses the flat layer: {said}\n", tool.name())),
+    };
+    if !ours.contains_key(&b""[..]) {
+        theirs.remove(&b""[..]);
+    }
+    let wrong: Vec<String> = differing(&ours, &theirs)
+        .into_iter()
+        .map(|path| {
+            let (is, got) = (ours.get(&path), theirs.get(&path));
+            format!("`{}`\n  Platen: {is:?}\n  {}: {got:?}\n", path.escape_ascii(), tool.name())
+        })
+        .collect();
+    if wrong.is_empty() {
+        Outcome::Same { explained: Vec::new(), of: ours.len() as u64 }
+    } else {
+        Outcome::Differs(wrong.concat())
+    }
+}
+
 /// Compares; where that gives a difference, once more with the tool given what the design says the stack means: a layer's
 /// markers first.
-fn compare(tool: Tool, stack: &Stack) -> Outcome {
+fn compare(tool: Tool, stack: &Stack, daemons: &Daemons) -> Outcome {
     let ours = platen::flatten(stack);
-    let first = against(tool, stack, &ours, stack);
+    let unpack = |stack: &Stack| tool.unpack(&stack.tars(), daemons);
+    let first = against(tool, stack, &ours, unpack(stack));
     let Outcome::Differs(wrong) = first else { return first };
-    match against(tool, stack, &ours, &stack.markers_first()) {
+    match against(tool, stack, &ours, unpack(&stack.markers_first())) {
         Outcome::Same { mut explained, of } => {
             explained.push("a marker acts wherever it stands: the tool agrees once it stands first");
             Outcome::Same { explained, of }
@@ -102,8 +149,7 @@ fn compare(tool: Tool, stack: &Stack) -> Outcome {
 }
 
 /// Compares what Platen makes of a stack with what the tool makes of it, or of one that means the same.
-fn against(tool: Tool, stack: &Stack, ours: &Result<Tree, String>, given: &Stack) -> Outcome {
-    let theirs = tool.unpack(given);
+fn against(tool: Tool, stack: &Stack, ours: &Result<Tree, String>, theirs: Result<Tree, String>) -> Outcome {
     let (ours, mut theirs) = match (ours, theirs) {
         (Ok(ours), Ok(theirs)) => (ours, theirs),
         (Err(_), Err(_)) => return Outcome::Refused,

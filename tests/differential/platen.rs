@@ -7,6 +7,11 @@ use testkit::stack::{Stack, Tree, read_tar};
 
 /// Flattens a stack; the code if it is refused.
 pub(crate) fn flatten(stack: &Stack) -> Result<Tree, String> {
+    flat(stack).map(|tar| read_tar(&tar))
+}
+
+/// Flattens a stack into a tar; the code if it is refused.
+pub(crate) fn flat(stack: &Stack) -> Result<Vec<u8>, String> {
     let dir = tempfile::tempdir().unwrap();
     let budget = Budget::default();
     let read =
@@ -18,5 +23,5 @@ pub(crate) fn flatten(stack: &Stack) -> Result<Tree, String> {
     }
     let mut out = Vec::new();
     flatten::emit(&tree, &mut out).unwrap();
-    Ok(read_tar(&out))
+    Ok(out)
 }

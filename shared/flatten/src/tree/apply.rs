@@ -153,9 +153,9 @@ fn link(
     if (dir, last) == own {
         return Err(Why::TargetMissing);
     }
-    let on_symlink = match tree.what(found) {
+    let on_special = match tree.what(found) {
         Some((What::Dir, _)) => return Err(Why::LinkToDir),
-        Some((what, _)) => matches!(what, What::Symlink(_)),
+        Some((what, _)) => !matches!(what, What::File(_)),
         None => return Err(Why::TargetMissing),
     };
     // What stands where the link goes is removed before it is made, and the target with it if it is in there.
@@ -164,7 +164,7 @@ fn link(
     {
         return Err(Why::TargetMissing);
     }
-    let told = merge_meta(tree, found, item.meta, on_symlink)?;
+    let told = merge_meta(tree, found, item.meta, on_special)?;
     for sentence in told {
         tree.warn(item.path, sentence);
     }
@@ -176,7 +176,7 @@ fn merge_meta(
     tree: &mut Tree<'_>,
     found: Id,
     new: &Meta,
-    on_symlink: bool,
+    on_special: bool,
 ) -> Result<Vec<&'static str>, Why> {
     let old = tree.meta(found).ok_or(Why::TargetMissing)?;
     let changed = (old.mode, old.uid, old.gid) != (new.mode, new.uid, new.gid);
@@ -194,7 +194,7 @@ fn merge_meta(
         (_, None) => Box::default(),
     };
     (meta.mode, meta.uid, meta.gid, meta.mtime) = (new.mode, new.uid, new.gid, new.mtime);
-    let dropped = merge(&mut meta.xattrs, &new.xattrs, on_symlink);
+    let dropped = merge(&mut meta.xattrs, &new.xattrs, on_special);
     let fits = new.xattrs.is_empty() || (meta.xattrs.len() <= most && xattr_bytes(&meta.xattrs) <= room);
     inode.kept = Kept::Own(meta);
     if !fits {
@@ -202,7 +202,7 @@ fn merge_meta(
     }
     let mut told = Vec::new();
     if dropped {
-        told.push("a `user` attribute of a link to a symbolic link is dropped");
+        told.push("a `user` attribute of a link to what is no file is dropped");
     }
     if changed {
         told.push("a hardlink has another mode or owner than its target; the link's counts");
@@ -210,11 +210,11 @@ fn merge_meta(
     Ok(told)
 }
 
-/// Adds the attributes of a link to those of its target; was one left out, which a symbolic link cannot have?
-fn merge(have: &mut Xattrs, new: &Xattrs, on_symlink: bool) -> bool {
+/// Adds the attributes of a link to those of its target; was one left out, which only files and directories can have?
+fn merge(have: &mut Xattrs, new: &Xattrs, on_special: bool) -> bool {
     let mut dropped = false;
     for (name, value) in new {
-        if on_symlink && name.starts_with(b"user.") {
+        if on_special && name.starts_with(b"user.") {
             dropped = true;
             continue;
         }

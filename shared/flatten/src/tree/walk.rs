@@ -1,6 +1,6 @@
 //! Going through a tree: in the order it is written, and in the order of its paths.
 
-use std::collections::btree_map;
+use std::collections::{HashMap, btree_map};
 
 use super::{Id, Name, Place, ROOT, Tree};
 
@@ -26,7 +26,10 @@ impl Tree<'_> {
             found.push(Walked { place, dir: ROOT, name: b"", inode: ROOT });
         }
         let mut dirs = vec![ROOT];
+        // Parents before what is in them.
+        let mut seen = Vec::new();
         while let Some(dir) = dirs.pop() {
+            seen.push(dir);
             for (name, Name { inode, place }) in self.dir(dir).into_iter().flat_map(|dir| &dir.names) {
                 if self.dir(*inode).is_some() {
                     dirs.push(*inode);
@@ -34,9 +37,31 @@ impl Tree<'_> {
                 found.push(Walked { place: *place, dir, name, inode: *inode });
             }
         }
-        // Places are unique but for names moved into one by the same entry, which cannot be: the path decides.
-        found.sort_unstable_by(|a, b| a.place.cmp(&b.place).then_with(|| self.path(a).cmp(&self.path(b))));
+        self.after_what_is_in_them(&mut found, &seen);
+        // Of directories that stand in one place the inner ones are first: their paths are the greater ones.
+        found.sort_unstable_by(|a, b| a.place.cmp(&b.place).then_with(|| self.path(b).cmp(&self.path(a))));
         found
+    }
+
+    /// Moves a directory behind the directories in it. Who extracts them makes one whose header is still to come as a
+    /// missing parent, and some leave the directory above with the time of that.
+    fn after_what_is_in_them(&self, found: &mut [Walked<'_>], dirs: &[Id]) {
+        let mut places: HashMap<Id, Place> = HashMap::with_capacity(dirs.len());
+        let own = found.iter().filter(|name| self.dir(name.inode).is_some());
+        places.extend(own.map(|name| (name.inode, name.place)));
+        for dir in dirs.iter().rev() {
+            let (Some(place), Some(parent)) =
+                (places.get(dir).copied(), self.dir(*dir).map(|dir| dir.parent))
+            else {
+                continue;
+            };
+            if let Some(above) = places.get_mut(&parent) {
+                *above = place.max(*above);
+            }
+        }
+        for name in found {
+            name.place = places.get(&name.inode).copied().unwrap_or(name.place);
+        }
     }
 
     /// The path of a name.

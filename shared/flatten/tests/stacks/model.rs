@@ -151,7 +151,7 @@ impl Fs {
     fn linked(&self, id: usize, meta: &Meta) -> Meta {
         let (what, old) = &self.inodes[id];
         let mut new = meta.clone();
-        if matches!(what, What::Symlink(_)) {
+        if !matches!(what, What::File(_)) {
             new.xattrs.retain(|name, _| !name.starts_with(b"user."));
         }
         new.xattrs = old.xattrs.clone().into_iter().chain(new.xattrs).collect();

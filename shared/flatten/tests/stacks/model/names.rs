@@ -75,7 +75,8 @@ fn kept(op: &Op) -> Meta {
     }
     meta.xattrs.retain(|name, _| {
         let overlay = name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.");
-        let on_link = name.starts_with(b"user.") && matches!(op.what, What::Symlink(_));
+        let on_link =
+            name.starts_with(b"user.") && !matches!(op.what, What::File(_) | What::Dir | What::Hardlink(_));
         !overlay && !on_link && name != b"security.selinux"
     });
     meta

@@ -69,7 +69,8 @@ impl LayerReader {
             let foreign = name.starts_with(b"trusted.overlay.")
                 || name.starts_with(b"user.overlay.")
                 || name == b"security.selinux"
-                || (name.starts_with(b"user.") && matches!(kind, Kind::Symlink(_)));
+                || (name.starts_with(b"user.")
+                    && !matches!(kind, Kind::File(_) | Kind::Dir | Kind::Hardlink(_)));
             if foreign {
                 self.warn(&format!("the extended attribute `{}` is dropped", crate::path::show(name)), path);
                 continue;
