@@ -191,3 +191,39 @@ fn against(tool: Tool, stack: &Stack, ours: &Result<Tree, String>, theirs: Resul
         Outcome::Differs(wrong)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A few stacks, so that the long runs cannot rot: another seed than theirs, a difference being one all the same.
+    fn agrees(tool: Tool, count: u64) {
+        let daemons = Daemons::default();
+        for n in 0..count {
+            let layered = nth(tool.profile(), 2, n);
+            let flat = nth(tool.flat_profile(), 2, n);
+            let outcomes =
+                [(&layered, compare(tool, &layered, &daemons)), (&flat, extract(tool, &flat, &daemons))];
+            for (stack, outcome) in outcomes {
+                if let Outcome::Differs(what) = outcome {
+                    panic!("{} --seed 2 --from {n}\n{stack:?}{what}", tool.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn umoci_unpacks_the_same() {
+        agrees(Tool::Umoci, 25);
+    }
+
+    #[test]
+    fn tar_extracts_the_same() {
+        agrees(Tool::Tar, 25);
+    }
+
+    #[test]
+    fn containers_storage_mounts_the_same() {
+        agrees(Tool::Storage, 3);
+    }
+}
