@@ -132,7 +132,7 @@ fn link_to_deleted(seen: &Seen<'_>) -> Option<bool> {
         layer.ops.iter().enumerate().any(|(place, op)| {
             let What::Hardlink(target) = &op.what else { return false };
             let before = layer.ops[..place].iter().filter_map(|op| deleted(&op.path));
-            op.path == entry.as_bytes()
+            String::from_utf8_lossy(&op.path) == entry
                 && before.into_iter().any(|gone| components(target).starts_with(&gone) || behind(&gone))
         })
     });
