@@ -16,15 +16,15 @@ pub(super) fn layer(tree: &mut Tree<'_>, layer: &LayerIndex) -> Result<(), TreeE
         let path = item.path.to_vec();
         move |why: Why| why.at(number, entry, &path)
     };
+    let marked = layer.iter().any(|(_, item)| matches!(item.what, What::Opaque | What::Whiteout));
     let mut below = HashMap::new();
-    for (entry, item) in layer.iter() {
+    for (entry, item) in layer.iter().filter(|_| marked) {
         if let What::Hardlink(target) = item.what
             && let Some(found) = below_of(tree, target).map_err(|why| at(entry, &item)(why))?
         {
             below.insert(entry, found);
         }
     }
-    let marked = layer.iter().any(|(_, item)| matches!(item.what, What::Opaque | What::Whiteout));
     let replaced = if marked { Replaced::of(tree, layer) } else { Ok(Replaced::default()) };
     let replaced =
         replaced.map_err(|(entry, why)| why.at(number, entry, layer.get(entry).map_or(b"", |i| i.path)))?;
