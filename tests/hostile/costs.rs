@@ -123,3 +123,14 @@ fn deep_paths_of_many_entries_are_quick() {
     let parts: Vec<Vec<u8>> = (0..50_000).map(|n| file(format!("{dir}{n}"), "")).collect();
     assert_eq!(case.live(&image(&parts))["flat"]["entries"], 50_045);
 }
+
+#[test]
+fn an_operator_may_set_other_limits() {
+    let case = Case::with(&[("PLATEN_LIMIT", "depth=300, path=5000")]);
+    let (deep, long) = (vec!["d"; 280].join("/"), vec!["e".repeat(200); 24].join("/"));
+    let records = |path: &str| [raw::pax(&[("path", path.as_bytes())]), raw::file("x", "1")].concat();
+    let tree = case.flat(&Image::new().raw_layer(raw::tar(&[records(&deep), records(&long)])));
+    assert!(tree.contains_key(deep.as_bytes()) && tree.contains_key(long.as_bytes()));
+    let deeper = vec!["d"; 301].join("/");
+    case.refuses_at(&Image::new().raw_layer(raw::tar(&[records(&deeper)])), "path.too_long", 0, 0);
+}

@@ -69,6 +69,11 @@ pub struct Config {
     #[arg(long, env = "PLATEN_MAX_ENTRIES", default_value_t = 2_000_000)]
     pub max_entries: u64,
 
+    /// Another limit on a single entry of a layer, `name=value`: path, component, depth, link, pax, xattr, xattrs,
+    /// xattr-bytes, sparse, zstd-window (its base-2 logarithm). Repeat it, or separate by commas.
+    #[arg(long, env = "PLATEN_LIMIT", value_delimiter = ',', value_parser = limit)]
+    pub limit: Vec<(String, u64)>,
+
     /// The least speed of a registry, in bytes a second. An import from a slower one fails with `registry.too_slow`.
     #[arg(long, env = "PLATEN_REGISTRY_MIN_RATE", default_value_t = 65_536)]
     pub registry_min_rate: u64,
@@ -108,11 +113,25 @@ impl Config {
 
     /// What the layers of an image may hold.
     pub fn limits(&self) -> oci::limits::Limits {
-        oci::limits::Limits { bytes: self.max_bytes, entries: self.max_entries, ..Default::default() }
+        let mut limits =
+            oci::limits::Limits { bytes: self.max_bytes, entries: self.max_entries, ..Default::default() };
+        for (name, value) in &self.limit {
+            // Checked when it was read.
+            let _ = limits.set(name, *value);
+        }
+        limits
     }
 
     /// The grace time of a reclaim.
     pub fn grace(&self) -> Duration {
         Duration::from_secs(self.reclaim_grace)
     }
+}
+
+/// Reads `name=value`.
+fn limit(text: &str) -> Result<(String, u64), String> {
+    let read = text.split_once('=').and_then(|(name, value)| Some((name.trim(), value.trim().parse().ok()?)));
+    let (name, value) = read.ok_or("write a limit as `name=number`")?;
+    oci::limits::Limits::default().set(name, value)?;
+    Ok((name.to_owned(), value))
 }

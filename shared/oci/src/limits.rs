@@ -38,12 +38,60 @@ pub struct Limits {
     pub text_entry: u64,
 }
 
+/// The limits of a single entry that an operator may set, with their ranges: indexes count the bytes of a path in 16 bits.
+const SETTINGS: [(&str, u64, u64); 10] = [
+    ("path", 1, 60_000),
+    ("component", 1, 60_000),
+    ("depth", 1, 30_000),
+    ("link", 1, 60_000),
+    ("pax", 512, 64 << 20),
+    ("xattr", 1, 16 << 20),
+    ("xattrs", 1, 100_000),
+    ("xattr-bytes", 1, 32 << 20),
+    ("sparse", 1, 10_000_000),
+    ("zstd-window", 10, 31),
+];
+
 impl Limits {
-    /// For bytes that were held to the limits when they were made: only what bounds a single entry still counts.
+    /// For bytes that were held to an operator's limits when they were made: each is as large as [`Limits::set`] lets it
+    /// be, and what an image holds in all does not count.
     pub fn stored() -> Self {
         // A quarter leaves room to add to without running over.
         let most = u64::MAX / 4;
-        Self { bytes: most, entries: most, text: most, ..Self::default() }
+        let mut limits = Self { bytes: most, entries: most, text: most, ..Self::default() };
+        for (name, _, largest) in SETTINGS {
+            // Each is within its own range.
+            let _ = limits.set(name, largest);
+        }
+        limits
+    }
+
+    /// Sets one of the limits of a single entry by its name.
+    ///
+    /// # Errors
+    /// One sentence, when there is no such limit or the value is out of its range.
+    pub fn set(&mut self, name: &str, value: u64) -> Result<(), String> {
+        let Some((_, least, largest)) = SETTINGS.into_iter().find(|(known, ..)| *known == name) else {
+            let names: Vec<&str> = SETTINGS.iter().map(|(known, ..)| *known).collect();
+            return Err(format!("there is no limit `{name}`; there are {}", names.join(", ")));
+        };
+        if !(least..=largest).contains(&value) {
+            return Err(format!("the limit `{name}` is a number from {least} to {largest}"));
+        }
+        let number = usize::try_from(value).unwrap_or(usize::MAX);
+        match name {
+            "path" => self.path = number,
+            "component" => self.component = number,
+            "depth" => self.depth = number,
+            "link" => self.link = number,
+            "pax" => self.pax = value,
+            "xattr" => self.xattr = number,
+            "xattrs" => self.xattrs = number,
+            "xattr-bytes" => self.xattr_bytes = number,
+            "sparse" => self.sparse = number,
+            _ => self.zstd_window = u32::try_from(value).unwrap_or(self.zstd_window),
+        }
+        Ok(())
     }
 }
 
@@ -126,5 +174,22 @@ fn add(used: &AtomicU64, more: u64) -> u64 {
 impl Default for Budget {
     fn default() -> Self {
         Self::new(Limits::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_set_by_name_and_within_reason() {
+        let mut limits = Limits::default();
+        for (name, least, largest) in SETTINGS {
+            assert!(limits.set(name, least).is_ok() && limits.set(name, largest).is_ok(), "{name}");
+            assert!(limits.set(name, least - 1).is_err() && limits.set(name, largest + 1).is_err(), "{name}");
+        }
+        assert_eq!((limits.path, limits.zstd_window, limits.xattr_bytes), (60_000, 31, 32 << 20));
+        assert!(limits.set("bytes", 1).unwrap_err().contains("there are path, component"));
+        assert!(Limits::stored().path == 60_000 && Limits::stored().bytes > 1 << 60);
     }
 }
