@@ -39,8 +39,18 @@ impl LayerReader {
     /// When they cannot be read, or are compressed in a way that is not known.
     pub fn open<R: Read + Send + 'static>(input: R, budget: Budget) -> Result<Self, LayerError> {
         let source = decompress::open(input, budget.limits().zstd_window)?;
-        Ok(Self {
-            stream: Stream::new(source, budget.clone()),
+        Ok(Self::over(Stream::new(source, budget.clone()), budget))
+    }
+
+    /// Opens a piece of a plain tar that begins and ends with whole entries. It has no digest, and whatever its first bytes
+    /// are, it is not compressed.
+    pub fn piece<R: Read + Send + 'static>(plain: R, budget: Budget) -> Self {
+        Self::over(Stream::unhashed(Box::new(plain), budget.clone()), budget)
+    }
+
+    fn over(stream: Stream, budget: Budget) -> Self {
+        Self {
+            stream,
             budget,
             entry: 0,
             left: 0,
@@ -51,7 +61,7 @@ impl LayerReader {
             ended: false,
             warnings: Vec::new(),
             unsaid: 0,
-        })
+        }
     }
 
     /// The next entry. The content of a file is read with [`LayerReader::read_content`] before the next call, or passed
