@@ -41,7 +41,7 @@ enum Flattening {
     /// Flattened now.
     Now(Box<FlatLayer>),
     /// Flattened before.
-    Before(KnownFlat),
+    Before(Box<KnownFlat>),
 }
 
 /// Reads, flattens, stores.
@@ -76,7 +76,7 @@ pub(crate) async fn flatten(
                     "Known: {} for {} was flattened before; nothing of it is read again.",
                     image.source_digest, image.platform
                 ));
-                Flattening::Before(before)
+                Flattening::Before(Box::new(before))
             }
         };
         all.push(One { image, source, flat });

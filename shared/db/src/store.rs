@@ -7,6 +7,7 @@ pub mod checkpoint;
 pub mod chunk;
 pub mod content;
 pub mod layer;
+pub mod proof;
 pub mod recipe;
 pub mod reclaim;
 pub mod served;

@@ -170,7 +170,7 @@ impl<'t, 'a> Plan<'t, 'a> {
 
     fn end_batch(&mut self, batch: &mut Growing, to: usize, layer_ends: bool) {
         let to = u32::try_from(to).unwrap_or(u32::MAX);
-        let key = std::mem::replace(&mut batch.key, BatchKey::new()).finish();
+        let key = std::mem::take(&mut batch.key).finish();
         self.plain += batch.size as u64;
         let entries = batch.from..to;
         self.pieces.push(Piece::Batch { entries, key, size: batch.size, layer_ends, last: false });

@@ -63,7 +63,9 @@ pub(super) fn resolve(
             Piece::Batch { key, .. } => wanted.push(*key),
             Piece::Large { content, layer } => match plan.large(content, *layer) {
                 Some(keys) => wanted.extend_from_slice(keys),
-                None => drop(lacking.insert(*layer)),
+                None => {
+                    lacking.insert(*layer);
+                }
             },
         }
     }
@@ -107,8 +109,12 @@ fn sources(
         }
         plan.contents(entries.clone(), |layer, place, key| match (place, key) {
             (Place::Spooled(_), _) => {}
-            (Place::Batch(..), Some(key)) => drop(keys.entry(*key).or_default().insert(layer)),
-            _ => drop(lacking.insert(layer)),
+            (Place::Batch(..), Some(key)) => {
+                keys.entry(*key).or_default().insert(layer);
+            }
+            _ => {
+                lacking.insert(layer);
+            }
         });
     }
     let wanted: Vec<[u8; 32]> = keys.keys().copied().collect();
@@ -137,7 +143,9 @@ impl Pieces {
                         let (chunk, mine) = intake.enter(*key, *size).map_err(|e| store_failed(&e))?;
                         if mine {
                             self.fresh.push(Fresh { chunk, entries: entries.clone(), last: *last });
-                            plan.contents(entries.clone(), |layer, _, _| drop(self.touched.insert(layer)));
+                            plan.contents(entries.clone(), |layer, _, _| {
+                                self.touched.insert(layer);
+                            });
                         }
                         chunk
                     }

@@ -151,10 +151,19 @@ impl LayerReader {
 
     /// Passes over what is left of the entry in hand.
     fn finish_entry(&mut self) -> Result<(), LayerError> {
-        let rest = std::mem::take(&mut self.left) + std::mem::take(&mut self.padding);
+        let (left, padding) = (std::mem::take(&mut self.left), std::mem::take(&mut self.padding));
         self.map = None;
         (self.at, self.size) = (0, 0);
-        self.stream.skip(rest)
+        self.stream.skip(left)?;
+        let mut block = [0; BLOCK];
+        let zeros = block.get_mut(..usize::try_from(padding).unwrap_or(BLOCK)).unwrap_or_default();
+        match self.stream.fill(zeros)? {
+            // `umoci insert` ends an archive with its last content, as it stands: all of that is there.
+            0 if padding > 0 => self.warn("the archive ends without padding its last entry", b""),
+            read if read as u64 == padding => {}
+            _ => return Err(truncated()),
+        }
+        Ok(())
     }
 
     fn advance(&mut self) -> Result<Step, LayerError> {

@@ -132,9 +132,28 @@ impl Inner {
             engines.compress(codec, &plain, &mut out).map_err(Error::io("compress a chunk"))?;
             drop(plain);
             let length = u32::try_from(out.len()).map_err(|_| Error::Setting("a chunk above 4 GiB".into()))?;
-            let offset = inner.pack()?.append(&out)?;
+            let pack = inner.pack()?;
+            let offset = pack.append(&out)?;
+            if pack.is_due() {
+                inner.flush_early(pack);
+            }
             inner.table()?.set(chunk, Place::Written { offset, length });
             Ok(())
+        });
+    }
+
+    /// Sends what was appended to the disk, on a thread that does nothing else: those that compress go on.
+    fn flush_early(self: &Arc<Inner>, pack: Arc<crate::pack::PackFile>) {
+        let Ok(mut table) = self.table() else { return };
+        table.running += 1;
+        drop(table);
+        let ended = Ended(Arc::clone(self));
+        let thread = std::thread::Builder::new().name("store-flush".into());
+        // Without a thread it is flushed at the end; a failure comes up again there.
+        let _ = thread.spawn(move || {
+            let _ = pack.flush_early();
+            drop(pack);
+            drop(ended);
         });
     }
 

@@ -58,13 +58,15 @@ impl PackFile {
         self.file.read_exact_at(bytes, offset).map_err(Error::io("read a pack back"))
     }
 
-    /// Flushes what was appended if that is much by now. Blocking, while others go on appending.
-    pub(crate) fn flush_early(&self) -> Result<(), Error> {
+    /// Whether so much was appended that it is time to flush it; whoever is told so does.
+    pub(crate) fn is_due(&self) -> bool {
         let (length, flushed) = (self.length.load(Ordering::Relaxed), self.flushed.load(Ordering::Relaxed));
-        let mine = self.flushed.compare_exchange(flushed, length, Ordering::Relaxed, Ordering::Relaxed);
-        if length < flushed + FLUSH || mine.is_err() {
-            return Ok(());
-        }
+        length >= flushed + FLUSH
+            && self.flushed.compare_exchange(flushed, length, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Flushes what was appended so far. Blocking, while others go on appending.
+    pub(crate) fn flush_early(&self) -> Result<(), Error> {
         self.file.sync_data().map_err(Error::io("flush a pack"))
     }
 
