@@ -63,11 +63,12 @@ fn flatten(base: &str, metas: Vec<LayerMeta>, queue: VecDeque<Layer>, output: &P
         let packer = runtime.block_on(async {
             StreamingPacker::new(metas, ImageSpec::Tar { path: pipe.clone() }, None)
         });
-        let fetching: Vec<_> =
-            (0..FETCHES).map(|_| scope.spawn(|| fetch_all(base, &queue, dir.path(), &runtime, &packer))).collect();
-        for one in fetching {
-            one.join().expect("a thread that fetches")?;
-        }
+        thread::scope(|fetching| {
+            let threads: Vec<_> = (0..FETCHES)
+                .map(|_| fetching.spawn(|| fetch_all(base, &queue, dir.path(), &runtime, &packer)))
+                .collect();
+            threads.into_iter().try_for_each(|one| one.join().expect("a thread that fetches"))
+        })?;
         runtime.block_on(packer.finish())?;
         compressing.join().expect("the thread that compresses")
     })
