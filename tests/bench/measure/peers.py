@@ -1,0 +1,61 @@
+"""Other ways to one layer, each from an image in the registry to a flat image that can be pulled from it again: fetched,
+checked, flattened, compressed, pushed; each with nothing kept from a run before. `ocirender-flat` is a library's program and
+ends with a local file and its digest: it neither writes a configuration nor pushes, which is to its favour."""
+
+import shutil
+import time
+from pathlib import Path
+
+from .servers import copy, run
+
+
+def umoci(registry, image, work, _):
+    """umoci unpacks all layers into a directory, which it inserts into an empty image as one gzip layer."""
+    copy(f"docker://{registry}/{image}", f"oci:{work}/in:flat")
+    run("umoci", "unpack", "--image", work / "in:flat", work / "bundle")
+    run("umoci", "init", "--layout", work / "out")
+    run("umoci", "new", "--image", work / "out:flat")
+    run("umoci", "insert", "--image", work / "out:flat", work / "bundle/rootfs", "/")
+    copy(f"oci:{work}/out:flat", f"docker://{registry}/{image.split(':')[0]}:umoci")
+
+
+def buildah(registry, image, work, _):
+    """buildah builds `FROM image` with `--squash`, and pushes that (gzip)."""
+    (work / "Dockerfile").write_text(f"FROM {registry}/{image}\n")
+    own = ("buildah", "--root", work / "root", "--runroot", work / "run", "--storage-driver", "overlay")
+    settings = ("--isolation", "chroot", "--tls-verify=false", "--squash", "--format", "oci", "--tag", "localhost/flat")
+    try:
+        run(*own, "bud", *settings, "--file", work / "Dockerfile", work)
+        target = f"docker://{registry}/{image.split(':')[0]}:buildah"
+        run(*own, "push", "--tls-verify=false", "--format", "oci", "localhost/flat", target)
+    finally:
+        run("sh", "-c", f"umount {work}/root/overlay 2>/dev/null || true")
+
+
+def crane(registry, image, work, _):
+    """crane flattens from registry to registry (gzip)."""
+    run("crane", "flatten", "--insecure", f"{registry}/{image}", "-t", f"{registry}/{image.split(':')[0]}:crane")
+
+
+def ocirender(registry, image, work, programs):
+    """ocirender merges layers while they are fetched, zstd -3 with two workers and SHA-256 of its output follow."""
+    name, tag = image.split(":")
+    run(programs / "ocirender-flat", registry, name, tag, work / "flat.tar.zst")
+
+
+PEERS = {"crane": crane, "umoci": umoci, "buildah": buildah, "ocirender": ocirender}
+
+
+def measure(name, registry, image, work, programs):
+    """The seconds of one run, or None where the peer is not on this machine."""
+    found = shutil.which(name) if name != "ocirender" else (programs / "ocirender-flat").exists()
+    if not found:
+        return None
+    work = Path(work, f"peer-{name}")
+    work.mkdir()
+    try:
+        began = time.monotonic()
+        PEERS[name](registry, image, work, programs)
+        return time.monotonic() - began
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
