@@ -77,9 +77,11 @@ pub struct Proof {
 pub fn prove(plain: &[u8]) -> Result<Proof, LayerError> {
     let mut key = BatchKey::new();
     let mut entries = Entries::default();
-    let mut reader = LayerReader::piece(Cursor::new(plain.to_vec()), Budget::new(Limits::stored()));
-    for frame in Frames::of(plain) {
-        let (head, content) = match frame? {
+    let frames: Vec<Frame<'_>> = Frames::of(plain).collect::<Result<_, _>>()?;
+    let heads: Vec<u8> = frames.iter().flat_map(Frame::head).copied().collect();
+    let mut reader = LayerReader::headers(Cursor::new(heads), Budget::new(Limits::stored()));
+    for frame in frames {
+        let (head, content) = match frame {
             Frame::Entry { head, content } => (head, content),
             Frame::End { zeros } => {
                 key.header(zeros);

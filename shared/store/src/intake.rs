@@ -100,6 +100,7 @@ impl Intake {
         let inner = &self.0;
         let size = inner.table()?.entry(chunk)?.plain as usize;
         let filled = inner.buffers(size).and_then(|(mut plain, out)| {
+            plain.clear();
             fill(&mut plain).map_err(Error::Content)?;
             if plain.len() == size {
                 return Ok((plain, out));

@@ -15,6 +15,16 @@ pub(super) enum Frame<'a> {
     End { zeros: &'a [u8] },
 }
 
+impl<'a> Frame<'a> {
+    /// The header blocks of an entry.
+    pub(super) fn head(&self) -> &'a [u8] {
+        match self {
+            Frame::Entry { head, .. } => head,
+            Frame::End { .. } => &[],
+        }
+    }
+}
+
 /// The parts of a batch, in order.
 pub(super) struct Frames<'a> {
     plain: &'a [u8],

@@ -28,6 +28,8 @@ pub struct LayerReader {
     at: u64,
     size: u64,
     ended: bool,
+    /// Contents are somewhere else.
+    headers_only: bool,
     warnings: Vec<String>,
     unsaid: u64,
 }
@@ -42,10 +44,11 @@ impl LayerReader {
         Ok(Self::over(Stream::new(source, budget.clone()), budget))
     }
 
-    /// Opens a piece of a plain tar that begins and ends with whole entries. It has no digest, and whatever its first bytes
-    /// are, it is not compressed.
-    pub fn piece<R: Read + Send + 'static>(plain: R, budget: Budget) -> Self {
-        Self::over(Stream::unhashed(Box::new(plain), budget.clone()), budget)
+    /// Opens the headers of a piece of a plain tar, which begins and ends with whole entries. There are no contents between
+    /// them, no digest is computed, and whatever the first bytes are, they are not compressed.
+    pub fn headers<R: Read + Send + 'static>(headers: R, budget: Budget) -> Self {
+        let stream = Stream::unhashed(Box::new(headers), budget.clone());
+        Self { headers_only: true, ..Self::over(stream, budget) }
     }
 
     fn over(stream: Stream, budget: Budget) -> Self {
@@ -59,6 +62,7 @@ impl LayerReader {
             at: 0,
             size: 0,
             ended: false,
+            headers_only: false,
             warnings: Vec::new(),
             unsaid: 0,
         }
@@ -154,6 +158,9 @@ impl LayerReader {
         let (left, padding) = (std::mem::take(&mut self.left), std::mem::take(&mut self.padding));
         self.map = None;
         (self.at, self.size) = (0, 0);
+        if self.headers_only {
+            return Ok(());
+        }
         self.stream.skip(left)?;
         let mut block = [0; BLOCK];
         let zeros = block.get_mut(..usize::try_from(padding).unwrap_or(BLOCK)).unwrap_or_default();

@@ -90,12 +90,27 @@ impl Inner {
             return Ok(digest);
         }
         let (mut buf, out) = self.buffers(plain.len()).map_err(|error| self.fail(error))?;
+        buf.clear();
         buf.extend_from_slice(plain);
+        self.await_key(Waiting { chunk, plain: buf, out }).map(|()| digest)
+    }
+
+    /// A chunk that was cut already and lies in a buffer of ours.
+    pub(super) fn whole(self: &Arc<Inner>, plain: Buf, out: Buf) -> Result<[u8; 32], Error> {
+        let digest = *blake3::hash(&plain).as_bytes();
+        let (chunk, fresh) = self.table()?.enter(digest, plain.len())?;
+        if fresh {
+            self.await_key(Waiting { chunk, plain, out })?;
+        }
+        Ok(digest)
+    }
+
+    fn await_key(self: &Arc<Inner>, waiting: Waiting) -> Result<(), Error> {
         let mut table = self.table()?;
-        table.waiting.push(Waiting { chunk, plain: buf, out });
+        table.waiting.push(waiting);
         let enough = table.waiting.len() >= KEYS;
         drop(table);
-        if enough { self.flush() } else { Ok(()) }.map(|()| digest)
+        if enough { self.flush() } else { Ok(()) }
     }
 
     /// Asks for what waits, and has compressed what is unknown.
@@ -128,7 +143,7 @@ impl Inner {
     /// Compresses a chunk on one of the store's threads, and appends it to the pack.
     pub(super) fn compress(self: &Arc<Inner>, chunk: Chunk, plain: Buf, mut out: Buf) {
         let codec = self.codec;
-        self.job(move |inner, engines| {
+        self.job(false, move |inner, engines| {
             engines.compress(codec, &plain, &mut out).map_err(Error::io("compress a chunk"))?;
             drop(plain);
             let length = u32::try_from(out.len()).map_err(|_| Error::Setting("a chunk above 4 GiB".into()))?;
@@ -157,9 +172,10 @@ impl Inner {
         });
     }
 
-    /// Runs a job on one of the store's threads. Its failure ends the import.
+    /// Runs a job on one of the store's threads, before others if it is to be `first`. Its failure ends the import.
     pub(super) fn job(
         self: &Arc<Inner>,
+        first: bool,
         job: impl FnOnce(&Arc<Inner>, &mut crate::chunk::Engines) -> Result<(), Error> + Send + 'static,
     ) {
         let inner = Arc::clone(self);
@@ -168,7 +184,7 @@ impl Inner {
             Err(_) => return,
         }
         let ended = Ended(Arc::clone(&inner));
-        self.store.threads().run(move |engines| {
+        self.store.threads().run(first, move |engines| {
             // Dropped last, also when a job is never run.
             let ended = ended;
             let given_up = inner.table().is_err();

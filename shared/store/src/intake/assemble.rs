@@ -150,10 +150,11 @@ impl Line<'_> {
         };
         waiting.next();
         let prove = (part.large.is_none() && !place.proven).then(|| Arc::clone(self.prove));
-        let check = part.large.is_some() && !place.proven;
+        // The content that a part belongs to is hashed whole unless it was before: that finds every byte gone bad.
+        let check = part.large.is_some_and(|large| large.proven) && place.known.is_none();
         let (tell, answer) = mpsc::sync_channel(1);
         let chunk = part.chunk;
-        self.inner.job(move |inner, engines| {
+        self.inner.job(true, move |inner, engines| {
             let mut fetched = Fetched { packed, plain };
             place.read(inner, engines, &mut fetched)?;
             if let Some(prove) = prove {

@@ -26,6 +26,9 @@ struct State {
     idle: Vec<Vec<u8>>,
     idle_bytes: usize,
     peak: usize,
+    /// Somebody had to wait: nobody goes on before half is free again. Filling and compressing take turns then, each for a
+    /// while, instead of taking each other's place in the processor's cache with every buffer.
+    full: bool,
     closed: bool,
 }
 
@@ -49,7 +52,7 @@ impl Budget {
         self.0.freed.notify_all();
     }
 
-    /// Two empty buffers of at least these sizes, both or none: whoever held one while waiting for the other would wait
+    /// Two buffers of at least these sizes, with whatever was in them, both or none: whoever held one while waiting for the other would wait
     /// for ever when enough others do the same.
     pub(super) fn try_pair(&self, sizes: (usize, usize)) -> Result<Option<(Buf, Buf)>, Closed> {
         self.0.lock().pair(self, sizes)
@@ -58,11 +61,11 @@ impl Budget {
     /// The same, waiting up to `patience` for others to give theirs back.
     pub(super) fn pair(&self, sizes: (usize, usize), patience: Duration) -> Result<Option<(Buf, Buf)>, Closed> {
         let mut state = self.0.lock();
-        if let Some(pair) = state.pair(self, sizes)? {
+        if let Some(pair) = state.turn(self, sizes)? {
             return Ok(Some(pair));
         }
         state = self.0.freed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0;
-        state.pair(self, sizes)
+        state.turn(self, sizes)
     }
 }
 
@@ -73,6 +76,13 @@ impl Shared {
 }
 
 impl State {
+    fn turn(&mut self, budget: &Budget, sizes: (usize, usize)) -> Result<Option<(Buf, Buf)>, Closed> {
+        self.full &= self.used > budget.0.limit / 2;
+        let pair = if self.full { None } else { self.pair(budget, sizes)? };
+        self.full = pair.is_none();
+        if self.closed { Err(Closed) } else { Ok(pair) }
+    }
+
     fn pair(&mut self, budget: &Budget, (one, other): (usize, usize)) -> Result<Option<(Buf, Buf)>, Closed> {
         if self.closed {
             return Err(Closed);
@@ -136,16 +146,20 @@ impl DerefMut for Buf {
 
 impl Drop for Buf {
     fn drop(&mut self) {
-        let mut bytes = mem::take(&mut self.bytes);
-        bytes.clear();
+        // What is in it stays: who fills it anew need not have it zeroed first.
+        let bytes = mem::take(&mut self.bytes);
         let mut state = self.budget.0.lock();
         state.used -= self.granted;
         if state.used + state.idle_bytes + bytes.capacity() <= self.budget.0.limit {
             state.idle_bytes += bytes.capacity();
             state.idle.push(bytes);
         }
+        // Whoever waits for a turn is woken when it may be one.
+        let wake = !state.full || state.used <= self.budget.0.limit / 2;
         drop(state);
-        self.budget.0.freed.notify_all();
+        if wake {
+            self.budget.0.freed.notify_all();
+        }
     }
 }
 

@@ -18,6 +18,9 @@ impl Intake {
     pub fn large(&self, content: &mut dyn Read, size: u64) -> Result<Vec<[u8; 32]>, Error> {
         let ChunkSizes { min, average, max } = self.0.store.sizes();
         let padding = (size.next_multiple_of(BLOCK) - size) as usize;
+        if size <= average as u64 {
+            return self.whole(content, size as usize, padding).map(|digest| vec![digest]);
+        }
         let room = (size.saturating_add(BLOCK)).min(2 * max as u64) as usize;
         let mut window = Window { bytes: Vec::with_capacity(room), left: size };
         let mut digests = Vec::new();
@@ -42,6 +45,17 @@ impl Intake {
             }
             window.bytes.drain(..at.min(window.bytes.len()));
         }
+    }
+}
+
+impl Intake {
+    /// A file of about the size of a chunk is one: cutting it would find little to share, and costs a look at every byte.
+    fn whole(&self, content: &mut dyn Read, size: usize, padding: usize) -> Result<[u8; 32], Error> {
+        let (mut plain, out) = self.0.buffers(size + padding).map_err(|error| self.0.fail(error))?;
+        plain.resize(size, 0);
+        content.read_exact(&mut plain).map_err(Error::Content)?;
+        plain.resize(size + padding, 0);
+        self.0.whole(plain, out)
     }
 }
 
