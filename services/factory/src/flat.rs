@@ -129,10 +129,10 @@ impl Flattener {
         cx.db.advance(&job.claim, State::Verifying, "factory").await?;
         // A layer whose contents are gone is read once more, and then they are here.
         for _ in 0..2 {
-            match self.flat_layer(cx, job, read).await? {
+            match self.flat_layer(cx, job, read.clone()).await? {
                 Made::Flat(layer) => return Ok(layer),
                 Made::Lacking(places) => {
-                    read = self.layers.read_again(job, input, image, &places).await?;
+                    read = self.layers.read_again(job, input, image, &places, read).await?;
                 }
             }
         }

@@ -38,6 +38,13 @@ enum Verb {
     Quickstart(Box<quickstart::Quickstart>),
 }
 
+impl Cli {
+    /// Is this a factory, which runs for long and on many threads?
+    pub(crate) fn is_factory(&self) -> bool {
+        matches!(self.verb, Verb::Up(_))
+    }
+}
+
 /// Where the factory is, and who is asking.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Server {

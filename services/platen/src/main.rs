@@ -23,6 +23,9 @@ mod verify;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
+    if cli.is_factory() {
+        chassis::heaps::few();
+    }
     chassis::service::install_crypto();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,

@@ -6,6 +6,7 @@ pub mod config;
 pub mod context;
 pub mod deadletter;
 pub mod halt;
+pub mod heaps;
 pub mod job;
 pub mod joblog;
 pub mod key;

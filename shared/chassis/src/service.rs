@@ -98,6 +98,7 @@ where
     F: FnOnce(Context) -> T,
     T: Future<Output = Result<()>> + Send + 'static,
 {
+    crate::heaps::few();
     telemetry::init("info");
     install_crypto();
     let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;

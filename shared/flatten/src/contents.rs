@@ -73,6 +73,32 @@ impl Contents {
     }
 }
 
+impl Contents {
+    /// Reads `size` bytes from a place on.
+    pub(crate) fn reader(&self, at: u64, size: u64) -> impl io::Read + use<> {
+        Part { file: Arc::clone(&self.0), at, left: size }
+    }
+}
+
+struct Part {
+    file: Arc<File>,
+    at: u64,
+    left: u64,
+}
+
+impl io::Read for Part {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(into.len());
+        let read = self.file.read_at(into.get_mut(..most).unwrap_or_default(), self.at)?;
+        if read == 0 && most > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.at += read as u64;
+        self.left -= read as u64;
+        Ok(read)
+    }
+}
+
 impl Window {
     fn holds(&self, at: u64, size: usize) -> bool {
         at >= self.from && at + size as u64 <= self.from + self.bytes.len() as u64

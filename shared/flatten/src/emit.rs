@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::index::{Content, Place};
+use crate::index::Content;
 use crate::plan::{Cuts, Flat, Nothing, Piece, Plan};
 use crate::tree::Tree;
 
@@ -20,30 +20,16 @@ pub fn emit(tree: &Tree<'_>, out: &mut impl Write) -> io::Result<Flat> {
                 plan.fill(entries, last, &mut Nothing, &mut buffer)?;
                 out.write_all(&buffer)?;
             }
-            Piece::Large { content, layer } => copy(tree, &content, layer, &mut buffer, out)?,
+            Piece::Large { content, layer } => copy(&plan, &content, layer, out)?,
         }
     }
     Ok(plan.flat())
 }
 
-fn copy(
-    tree: &Tree<'_>,
-    content: &Content,
-    layer: usize,
-    buffer: &mut Vec<u8>,
-    out: &mut impl Write,
-) -> io::Result<()> {
+fn copy(plan: &Plan<'_, '_>, content: &Content, layer: usize, out: &mut impl Write) -> io::Result<()> {
     let gone = || io::Error::other("the contents of a layer are not there");
-    let contents = tree.layer_at(layer).and_then(|layer| layer.contents.as_ref()).ok_or_else(gone)?;
-    let Place::Spooled(from) = content.place else { return Err(gone()) };
-    let (mut at, end) = (from, from + content.size);
-    while at < end {
-        let some = usize::try_from((end - at).min(1 << 20)).unwrap_or(1 << 20);
-        buffer.clear();
-        contents.read(at, some, &mut Default::default(), buffer)?;
-        out.write_all(buffer)?;
-        at += some as u64;
-    }
+    let mut reader = plan.spooled(content, layer).ok_or_else(gone)?;
+    io::copy(&mut reader, out)?;
     let padding = usize::try_from(content.size.next_multiple_of(512) - content.size).unwrap_or(0);
     out.write_all(&vec![0; padding])
 }

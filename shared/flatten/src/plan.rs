@@ -218,6 +218,12 @@ impl<'t, 'a> Plan<'t, 'a> {
         self.tree.layer_at(layer)?.keys(content.place).filter(|_| matches!(content.place, Place::Large(..)))
     }
 
+    /// A large file that was spooled.
+    pub fn spooled(&self, content: &Content, layer: usize) -> Option<impl io::Read + use<>> {
+        let Place::Spooled(at) = content.place else { return None };
+        Some(self.tree.layer_at(layer)?.contents.as_ref()?.reader(at, content.size))
+    }
+
     /// What the plan comes to.
     pub fn flat(&self) -> Flat {
         let entries = self.names.len() as u64;

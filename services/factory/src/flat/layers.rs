@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::AtomicU64;
 
 use chassis::{Context, Halt, Job};
-use flatten::{INDEX_VERSION, LargeFiles, LayerIndex, read_layer};
+use flatten::{Hides, INDEX_VERSION, LargeFiles, LayerIndex, Wanted, read_layer};
 use model::Failure;
 use oci::digest::{Algorithm, Digest};
 use oci::limits::{Budget, Limits};
@@ -24,6 +24,9 @@ use crate::input::{Input, name, tell_progress};
 
 /// Layers read at once.
 const AT_ONCE: usize = 4;
+
+/// Bytes of a layer that is read at once whatever its place.
+const SMALL: u64 = 1 << 20;
 
 /// Blob digest, where there is one, and diff_id.
 type Pair = (Option<Digest>, Digest);
@@ -55,6 +58,8 @@ pub(super) struct Layers {
     /// How many were counted so far, and are in all: for progress.
     before: usize,
     all: usize,
+    /// Layers are read again: everything in them is kept.
+    again: bool,
 }
 
 impl Layers {
@@ -65,7 +70,7 @@ impl Layers {
             *wanted.entry(pair(layer)).or_default() += 1;
         }
         let all = images.iter().map(|image| image.layers.len()).sum();
-        Self { budget: Budget::new(limits), intake, wanted, kept: HashMap::new(), before: 0, all }
+        Self { budget: Budget::new(limits), intake, wanted, kept: HashMap::new(), before: 0, all, again: false }
     }
 
     /// Takes the layers that an image of the hub has from what was kept of them.
@@ -100,15 +105,18 @@ impl Layers {
         input: &Input,
         image: &Image,
         places: &BTreeSet<usize>,
+        have: Vec<ReadLayer>,
     ) -> Result<Vec<ReadLayer>, Halt> {
-        for layer in &image.layers {
+        for (layer, have) in image.layers.iter().zip(have) {
             *self.wanted.entry(pair(layer)).or_default() += 1;
+            self.kept.insert(pair(layer), have);
         }
         for layer in places.iter().filter_map(|place| image.layers.get(*place)) {
             self.kept.remove(&pair(layer));
-            job.log.say(format!("Layer {}: known, but contents of it are gone.", name(layer)));
+            job.log.say(format!("Layer {}: contents that are needed were not kept.", name(layer)));
         }
         self.before = self.before.saturating_sub(image.layers.len());
+        self.again = true;
         self.read(job, input, image).await
     }
 
@@ -151,6 +159,12 @@ impl Layers {
                 places.push(place);
             }
         }
+        // Small ones first, then from the top: what upper layers hide need not be stored.
+        places.sort_by_key(|place| {
+            let size = image.layers.get(*place).map_or(0, |layer| layer.size);
+            (size > SMALL, std::cmp::Reverse(*place))
+        });
+        let hidden = Arc::new(Hidden::of(image, self));
         let mut waiting = places.into_iter();
         let mut running = JoinSet::new();
         loop {
@@ -160,7 +174,7 @@ impl Layers {
                 let count = read.get(place).map(Arc::clone).unwrap_or_default();
                 let (input, image) = (input.clone(), image.clone());
                 let (budget, lost, runtime) = (self.budget.clone(), job.lost.clone(), Handle::current());
-                let large = Large(Arc::clone(&self.intake));
+                let large = Large { intake: Arc::clone(&self.intake), hidden: Arc::clone(&hidden), place };
                 running.spawn_blocking(move || {
                     let reader = input.reader(&image, place, count, lost, &runtime);
                     (place, read_layer(reader, &input.scratch, &budget, Some(&large)))
@@ -171,6 +185,7 @@ impl Layers {
             let Some(layer) = image.layers.get(place) else { continue };
             let index = result.map_err(|e| layer_failed(layer, place, &e))?;
             check(layer, place, &index)?;
+            hidden.read(place, &index);
             job.log.say(format!(
                 "Layer {}/{} {}: {} entries, {} bytes unpacked.",
                 place + 1,
@@ -197,12 +212,55 @@ impl Layers {
     }
 }
 
-/// Large files go into the store as they are read.
-struct Large(Arc<Intake>);
+/// What the layers of an image hide, as far as they were read. None of it is known of an image whose layers others have
+/// too.
+#[derive(Default)]
+struct Hidden(Vec<OnceLock<Hides>>);
+
+impl Hidden {
+    fn of(image: &Image, layers: &Layers) -> Self {
+        if layers.again || layers.wanted.values().any(|times| *times > 1) {
+            return Self::default();
+        }
+        let hidden = Self(image.layers.iter().map(|_| OnceLock::new()).collect());
+        for (place, layer) in image.layers.iter().enumerate() {
+            if let Some(kept) = layers.kept.get(&pair(layer)) {
+                hidden.read(place, &kept.index);
+            }
+        }
+        hidden
+    }
+
+    fn read(&self, place: usize, index: &LayerIndex) {
+        if let Some(slot) = self.0.get(place) {
+            let _ = slot.set(Hides::of(index));
+        }
+    }
+}
+
+/// Large files go into the store as they are read, unless a layer above hides them.
+struct Large {
+    intake: Arc<Intake>,
+    hidden: Arc<Hidden>,
+    place: usize,
+}
 
 impl LargeFiles for Large {
+    fn wanted(&self, path: &[u8]) -> Wanted {
+        let above = self.hidden.0.get(self.place + 1..).unwrap_or_default();
+        let mut all = true;
+        for layer in above {
+            match layer.get() {
+                Some(hides) if hides.hides(path) => return Wanted::Never,
+                Some(_) => {}
+                None => all = false,
+            }
+        }
+        if all { Wanted::Now } else { Wanted::Later }
+    }
+
     fn keep(&self, content: &mut dyn Read, size: u64) -> io::Result<Vec<[u8; 32]>> {
-        Ok(self.0.large(content, size)?)
+        Ok(self.intake.large(content, size)?)
     }
 }
 

@@ -11,8 +11,22 @@ use crate::contents::Spool;
 use crate::source::Shared;
 use crate::write::BIG;
 
+/// What becomes of a large file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// It is kept as it is read.
+    Now,
+    /// It is spooled: whether it is needed is not known yet.
+    Later,
+    /// A layer above hides it. Should it be needed all the same, by another name, its layer is read again.
+    Never,
+}
+
 /// Who takes large files in as they are read, so that they are cut and compressed while the rest of the layer comes.
 pub trait LargeFiles: Sync {
+    /// What becomes of the file of this path.
+    fn wanted(&self, path: &[u8]) -> Wanted;
+
     /// Takes in a content of exactly `size` bytes; answers the keys of its chunks.
     ///
     /// # Errors
@@ -106,16 +120,25 @@ fn read<R: Read + Send + 'static>(
     let mut index = Growing::default();
     let mut buffer = vec![0; 128 << 10];
     while let Some(entry) = reader.next_entry()? {
-        let content = match (&entry.kind, large) {
-            (Kind::File(size), Some(large)) if *size >= BIG => {
-                let (digest, keys) = kept(&mut reader, large, *size)?;
-                let place = Place::Large(number(index.keys.len())?, number(keys.len())?);
-                index.keys.extend(keys);
+        let content = match &entry.kind {
+            Kind::File(size) => {
+                let large = large.filter(|_| *size >= BIG);
+                let wanted = large.map_or(Wanted::Later, |large| large.wanted(&entry.path));
+                let (digest, place) = match (wanted, large) {
+                    (Wanted::Now, Some(large)) => {
+                        let (digest, keys) = kept(&mut reader, large, *size)?;
+                        let place = Place::Large(number(index.keys.len())?, number(keys.len())?);
+                        index.keys.extend(keys);
+                        (digest, place)
+                    }
+                    (Wanted::Never, _) => (hashed(&mut reader, &mut buffer, |_| Ok(()))?, Place::Nowhere),
+                    _ => {
+                        let at = spool.at();
+                        let keep = |fresh: &[u8]| spool.append(fresh).map_err(disk);
+                        (hashed(&mut reader, &mut buffer, keep)?, Place::Spooled(at))
+                    }
+                };
                 Some(Content { digest, size: *size, place })
-            }
-            (Kind::File(size), _) => {
-                let (at, digest) = (spool.at(), spooled(&mut reader, &mut spool, &mut buffer)?);
-                Some(Content { digest, size: *size, place: Place::Spooled(at) })
             }
             _ => None,
         };
@@ -142,13 +165,17 @@ fn disk(e: io::Error) -> LayerError {
     LayerError::new("factory.disk", format!("The factory's disk cannot be written to: {e}."))
 }
 
-fn spooled(reader: &mut LayerReader, spool: &mut Spool, buffer: &mut [u8]) -> Result<[u8; 32], LayerError> {
+fn hashed(
+    reader: &mut LayerReader,
+    buffer: &mut [u8],
+    mut keep: impl FnMut(&[u8]) -> Result<(), LayerError>,
+) -> Result<[u8; 32], LayerError> {
     let mut hash = blake3::Hasher::new();
     loop {
         let read = reader.read_content(buffer)?;
         let Some(fresh) = buffer.get(..read).filter(|fresh| !fresh.is_empty()) else { break };
         hash.update(fresh);
-        spool.append(fresh).map_err(disk)?;
+        keep(fresh)?;
     }
     Ok(hash.finalize().into())
 }
