@@ -11,6 +11,7 @@ use chassis::{Context, stage};
 use model::event::{Event, ImageFlattened};
 use store::{Store, StoreConfig};
 
+mod composed;
 mod on_image_flattened;
 mod runs;
 mod v2;

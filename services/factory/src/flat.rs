@@ -1,33 +1,32 @@
 //! From layers to stored flat layers, one for each platform: read in parallel, modelled in order, emitted into the
 //! store. What this hub has flattened before is recognised, and nothing of it is read.
 
-use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Instant;
 
 use chassis::job::OpenSource;
 use chassis::{Context, Halt, Job};
 use db::store::KnownFlat;
-use flatten::{Flat, LayerIndex, Sink, Tree, emit};
 use model::pin::Pin;
 use model::source::CodecName;
 use model::{Failure, State};
-use oci::limits::Limits;
 use oci::source::Image;
-use store::{Codec, LayerWriter, PackId, Store, Written};
+use store::{Codec, Intake, PackId, Store};
 use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
 
 use crate::chunks::Chunks;
-use crate::input::{Input, name};
+use crate::input::Input;
 
 mod failed;
 mod layers;
+mod one;
+mod pieces;
 mod saved;
 
 pub(crate) use failed::thread_ended;
-use failed::{emit_failed, store_failed};
-use layers::Layers;
+use failed::store_failed;
+use layers::{Layers, ReadLayer};
+use one::{Bench, FlatLayer, Made};
 pub(crate) use saved::Flattened;
 
 /// What became of one platform's image.
@@ -35,14 +34,14 @@ struct One<'a> {
     image: &'a Image,
     /// What it is known by from now on.
     source: String,
-    flat: Made,
+    flat: Flattening,
 }
 
-enum Made {
-    /// Flattened now: what is known of the next layer that was written.
-    Now { flat: Flat, warnings: Vec<String> },
+enum Flattening {
+    /// Flattened now.
+    Now(Box<FlatLayer>),
     /// Flattened before.
-    Before(KnownFlat),
+    Before(Box<KnownFlat>),
 }
 
 /// Reads, flattens, stores.
@@ -63,45 +62,102 @@ pub(crate) async fn flatten(
         done.push((image, source, before));
     }
     let fresh: Vec<&Image> = done.iter().filter(|(.., before)| before.is_none()).map(|(i, ..)| *i).collect();
-    let mut layers = Layers::of(&fresh, cx.config.limits());
-    let mut writer: Option<LayerWriter> = None;
+    let mut flattening = None;
+    if !fresh.is_empty() {
+        flattening = Some(Flattener::new(cx, job, store, codec, &fresh).await?);
+    }
     let mut all = Vec::new();
     for (image, source, before) in done {
-        let flat = match before {
-            Some(before) => {
+        let flat = match (before, &mut flattening) {
+            (None, Some(flattener)) => Flattening::Now(flattener.flatten(cx, job, &input, image).await?),
+            (None, None) => return Err(thread_ended()),
+            (Some(before), _) => {
                 job.log.say(format!(
                     "Known: {} for {} was flattened before; nothing of it is read again.",
                     image.source_digest, image.platform
                 ));
-                Made::Before(before)
-            }
-            None => {
-                let read = layers.read(job, &input, image).await?;
-                cx.db.advance(&job.claim, State::Verifying, "factory").await?;
-                let into = match writer.take() {
-                    Some(writer) => writer,
-                    None => new_writer(cx, job, store, codec).await?,
-                };
-                let names: Vec<String> = image.layers.iter().map(|layer| name(layer).to_string()).collect();
-                let lost = job.lost.clone();
-                let limits = cx.config.limits();
-                let emitted =
-                    tokio::task::spawn_blocking(move || one_layer(&read, &names, into, lost, limits)).await;
-                let (flat, warnings, back) = emitted.map_err(|_| thread_ended())??;
-                writer = Some(back);
-                Made::Now { flat, warnings }
+                Flattening::Before(Box::new(before))
             }
         };
         all.push(One { image, source, flat });
     }
-    let written = match writer {
-        Some(writer) => {
-            let ended = tokio::task::spawn_blocking(move || writer.finish()).await;
+    let written = match flattening {
+        Some(Flattener { intake, .. }) => {
+            let ended = tokio::task::spawn_blocking(move || intake.finish()).await;
             Some(ended.map_err(|_| thread_ended())?.map_err(|e| store_failed(&e))?)
         }
         None => None,
     };
     saved::put_together(pin, codec, all, written, began.elapsed())
+}
+
+/// What flattens the images of one import.
+struct Flattener {
+    intake: Arc<Intake>,
+    chunks: Chunks,
+    layers: Layers,
+    codec: Codec,
+    cuts: flatten::Cuts,
+}
+
+impl Flattener {
+    async fn new(
+        cx: &Context,
+        job: &Job,
+        store: &Store,
+        codec: Codec,
+        images: &[&Image],
+    ) -> Result<Self, Halt> {
+        let pack = PackId::new();
+        cx.db.pack_begins(&pack.to_string(), &job.claim).await?;
+        let chunks = Chunks { db: cx.db.clone(), claim: job.claim.clone(), runtime: Handle::current() };
+        let intake = store.intake(pack, codec, Arc::new(chunks.clone())).map_err(|e| store_failed(&e))?;
+        let intake = Arc::new(intake);
+        let mut layers = Layers::of(images, cx.config.limits(), Arc::clone(&intake));
+        layers.recognise(cx, job).await?;
+        Ok(Self { intake, chunks, layers, codec, cuts: Bench::cuts(store) })
+    }
+
+    async fn flatten(
+        &mut self,
+        cx: &Context,
+        job: &Job,
+        input: &Input,
+        image: &Image,
+    ) -> Result<Box<FlatLayer>, Halt> {
+        let mut read = self.layers.read(job, input, image).await?;
+        cx.db.advance(&job.claim, State::Verifying, "factory").await?;
+        // A layer whose contents are gone is read once more, and then they are here.
+        for _ in 0..2 {
+            match self.flat_layer(cx, job, read).await? {
+                Made::Flat(layer) => return Ok(layer),
+                Made::Lacking(places) => {
+                    read = self.layers.read_again(job, input, image, &places).await?;
+                }
+            }
+        }
+        Err(Failure::transient("store.contents", "Contents of layers went away while they were used.").into())
+    }
+
+    async fn flat_layer(&self, cx: &Context, job: &Job, layers: Vec<ReadLayer>) -> Result<Made, Halt> {
+        let bench = Bench {
+            intake: Arc::clone(&self.intake),
+            chunks: self.chunks.clone(),
+            codec: self.codec,
+            cuts: self.cuts,
+            limits: cx.config.limits(),
+        };
+        let intake = Arc::clone(&self.intake);
+        let mut flat = tokio::task::spawn_blocking(move || bench.flatten(&layers));
+        let made = tokio::select! {
+            made = &mut flat => made,
+            () = job.lost.cancelled() => {
+                intake.stop();
+                flat.await
+            }
+        };
+        made.map_err(|_| thread_ended())?
+    }
 }
 
 /// What a flattening is known by. A manifest's digest names its layers' bytes; the older form of an archive has names
@@ -113,68 +169,10 @@ fn known_by(pin: &Pin, image: &Image) -> String {
     }
 }
 
-async fn new_writer(cx: &Context, job: &Job, store: &Store, codec: Codec) -> Result<LayerWriter, Halt> {
-    let pack = PackId::new();
-    cx.db.pack_begins(&pack.to_string(), &job.claim).await?;
-    let index = Arc::new(Chunks { db: cx.db.clone(), claim: job.claim.clone(), runtime: Handle::current() });
-    store.layer_writer(pack, codec, index).map_err(|e| store_failed(&e))
-}
-
-/// Applies the layers and emits the result as the writer's next layer.
-fn one_layer(
-    layers: &[Arc<LayerIndex>],
-    names: &[String],
-    writer: LayerWriter,
-    lost: CancellationToken,
-    limits: Limits,
-) -> Result<(Flat, Vec<String>, LayerWriter), Halt> {
-    let mut tree = Tree::new(limits);
-    for (place, layer) in layers.iter().enumerate() {
-        tree.apply(layer).map_err(|e| {
-            let name = names.get(place).map(String::as_str).unwrap_or_default();
-            Failure::permanent(e.code(), format!("Layer {} ({name}): {e}", place + 1))
-        })?;
-    }
-    let mut sink = Into { writer, lost };
-    let flat = emit(&tree, &mut sink).map_err(|e| emit_failed(&e))?;
-    sink.writer.end_layer().map_err(|e| store_failed(&e))?;
-    Ok((flat, tree.warnings(), sink.writer))
-}
-
-/// The flattener's sink is the store's writer.
-struct Into {
-    writer: LayerWriter,
-    lost: CancellationToken,
-}
-
-impl Sink for Into {
-    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
-        Ok(self.writer.bytes(bytes)?)
-    }
-
-    fn boundary(&mut self, name: &[u8]) -> io::Result<()> {
-        if self.lost.is_cancelled() {
-            return Err(io::Error::other("the lease was lost"));
-        }
-        Ok(self.writer.boundary(name)?)
-    }
-
-    fn big(&mut self, content: &mut dyn Read, size: u64) -> io::Result<()> {
-        Ok(self.writer.big(content, size)?)
-    }
-}
-
 fn codec(name: CodecName) -> Result<Codec, Failure> {
     let text = match name {
         CodecName::Zstd => "zstd-3",
         CodecName::Gzip => "gzip-6",
     };
     text.parse().map_err(|_| Failure::permanent("flat.codec", "The compression asked for is not known."))
-}
-
-/// The layers that were written now, one for each image that was flattened now, in their order.
-type Layered = std::vec::IntoIter<store::WrittenLayer>;
-
-fn layers_of(written: Option<&Written>) -> Layered {
-    written.map(|written| written.layers.clone()).unwrap_or_default().into_iter()
 }

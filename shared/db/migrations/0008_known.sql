@@ -37,21 +37,24 @@ create table checkpoint (
 
 create index checkpoint_recipe on checkpoint (recipe_id);
 
--- Layers that were read once, by the pair that reading them proved. The index itself is an object of the store.
+-- Layers that were read once, by the pair that reading them proved: entries, digests of contents, and where those were put.
 create table layer_index (
-    id uuid primary key, -- names the object
+    id bigint primary key generated always as identity,
     blob text not null,
     diff_id text not null,
     version integer not null, -- of its form and of the rules of reading
-    size bigint not null,
+    body bytea not null,
     created_at timestamptz not null default now(),
     unique (blob, diff_id, version)
 );
 
+-- It is compressed already.
+alter table layer_index alter column body set storage external;
+
 -- A hub knows a layer while one of its images has it.
 create table image_layer (
     image_id text not null references image,
-    index_id uuid not null references layer_index,
+    index_id bigint not null references layer_index,
     primary key (image_id, index_id)
 );
 

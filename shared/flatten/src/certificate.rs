@@ -15,8 +15,11 @@ use crate::index::What;
 use crate::tree::{Id, Tree};
 
 mod certify;
+mod names;
 
 pub use certify::certify;
+pub(crate) use certify::named;
+pub(crate) use names::{Named, Names};
 
 /// A digest of a file tree: `blake3:<hex>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,11 +83,7 @@ impl Writer {
 fn inode(what: What<'_>, meta: &Meta) -> Inode {
     let mut out = Writer::default();
     match what {
-        What::File(content) => {
-            out.bytes(b"file");
-            out.bytes(&content.digest);
-            out.bytes(&content.size.to_le_bytes());
-        }
+        What::File(content) => return file(&content.digest, content.size, &kept(meta)),
         What::Symlink(target) => {
             out.bytes(b"symlink");
             out.bytes(target);
@@ -96,15 +95,35 @@ fn inode(what: What<'_>, meta: &Meta) -> Inode {
         // Neither a link nor a marker is an inode.
         What::Hardlink(_) | What::Whiteout | What::Opaque => {}
     }
-    let Meta { mode, uid, gid, mtime, xattrs } = meta;
-    let fixed = format!("{mode:o} {uid} {gid} {} {}", mtime.seconds, mtime.nanos);
-    out.bytes(fixed.as_bytes());
-    out.bytes(&(xattrs.len() as u64).to_le_bytes());
-    for (name, value) in xattrs {
-        out.bytes(name);
-        out.bytes(value);
-    }
+    out.0.update(&kept(meta));
     out.0.finalize().into()
+}
+
+/// The digest of a regular file of this content, with what [`kept`] says.
+pub(crate) fn file(digest: &[u8; 32], size: u64, kept: &[u8]) -> Inode {
+    let mut out = Writer::default();
+    out.bytes(b"file");
+    out.bytes(digest);
+    out.bytes(&size.to_le_bytes());
+    out.0.update(kept);
+    out.0.finalize().into()
+}
+
+/// What is kept about an inode, as it goes into its digest.
+pub(crate) fn kept(meta: &Meta) -> Vec<u8> {
+    let Meta { mode, uid, gid, mtime, xattrs } = meta;
+    let mut out = Vec::with_capacity(64);
+    let mut bytes = |bytes: &[u8]| {
+        out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        out.extend_from_slice(bytes);
+    };
+    bytes(format!("{mode:o} {uid} {gid} {} {}", mtime.seconds, mtime.nanos).as_bytes());
+    bytes(&(xattrs.len() as u64).to_le_bytes());
+    for (name, value) in xattrs {
+        bytes(name);
+        bytes(value);
+    }
+    out
 }
 
 /// The certificate of the model.

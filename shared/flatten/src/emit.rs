@@ -1,81 +1,49 @@
-//! Writing the flat layer: every name once, in the order of the layer that last set it.
+//! Writing the flat layer of layers that were just read: for tests, and beside other tools.
 
-use std::io::{self, Read};
+use std::io::{self, Write};
 
-use crate::certificate::{self, Certificate};
-use crate::index::{Content, What};
-use crate::tree::{At, Tree};
-use crate::write::{BIG, Head, Sink};
+use crate::index::{Content, Place};
+use crate::plan::{Cuts, Flat, Nothing, Piece, Plan};
+use crate::tree::Tree;
 
-/// What was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flat {
-    /// Entries.
-    pub entries: u64,
-    /// Bytes of the tar.
-    pub plain: u64,
-    /// The digest of the file tree, from the model.
-    pub certificate: Certificate,
-}
-
-/// Writes the flat layer of a tree.
+/// Writes the flat layer of a tree whose layers were read without anybody to take in large files.
 ///
 /// # Errors
-/// When contents cannot be read, or the sink cannot be written to.
-pub fn emit(tree: &Tree<'_>, sink: &mut impl Sink) -> io::Result<Flat> {
-    let names = tree.walk();
-    // The first name of an inode carries its content, the others link to it. 0 is none, else the name's place and 1.
-    let mut first = vec![0u32; tree.inodes()];
-    let mut plain = 0;
-    let mut small = Vec::new();
-    for (place, name) in names.iter().enumerate() {
-        let (Some((what, at)), Some(meta)) = (tree.what(name.inode), tree.meta(name.inode)) else { continue };
-        let path = tree.path(name);
-        sink.boundary(&path)?;
-        let target = match first.get_mut(name.inode as usize) {
-            Some(first) if *first > 0 => names.get(*first as usize - 1).map(|name| tree.path(name)),
-            Some(first) if what != What::Dir => {
-                *first = u32::try_from(place + 1).map_err(io::Error::other)?;
-                None
+/// When contents cannot be read, or `out` cannot be written to.
+pub fn emit(tree: &Tree<'_>, out: &mut impl Write) -> io::Result<Flat> {
+    let mut plan = Plan::of(tree, Cuts::default());
+    let mut buffer = Vec::new();
+    for piece in plan.pieces().to_vec() {
+        match piece {
+            Piece::Batch { entries, last, .. } => {
+                buffer.clear();
+                plan.fill(entries, last, &mut Nothing, &mut buffer)?;
+                out.write_all(&buffer)?;
             }
-            _ => None,
-        };
-        let what = target.as_deref().map_or(what, What::Hardlink);
-        let blocks = Head { path: &path, what, meta }.blocks();
-        sink.bytes(&blocks)?;
-        plain += blocks.len() as u64;
-        if let (What::File(content), Some(at)) = (what, at) {
-            plain += file(tree, at, content, &mut small, sink)?;
+            Piece::Large { content, layer } => copy(tree, &content, layer, &mut buffer, out)?,
         }
     }
-    // Two blocks of zeros end an archive.
-    sink.bytes(&ZEROS)?;
-    let entries = names.len() as u64;
-    drop((names, first));
-    Ok(Flat { entries, plain: plain + 1024, certificate: certificate::of_tree(tree) })
+    Ok(plan.flat())
 }
 
-/// Writes a file's content and its padding; how many bytes those were.
-fn file(
+fn copy(
     tree: &Tree<'_>,
-    at: At,
-    content: Content,
-    small: &mut Vec<u8>,
-    sink: &mut impl Sink,
-) -> io::Result<u64> {
-    let Content { size, at: from, .. } = content;
+    content: &Content,
+    layer: usize,
+    buffer: &mut Vec<u8>,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let gone = || io::Error::other("the contents of a layer are not there");
-    let mut reader = tree.layer(at).ok_or_else(gone)?.contents.reader(from, size);
-    if size >= BIG {
-        sink.big(&mut reader, size)?;
-    } else {
-        small.resize(usize::try_from(size).unwrap_or(0), 0);
-        reader.read_exact(small)?;
-        sink.bytes(small)?;
+    let contents = tree.layer_at(layer).and_then(|layer| layer.contents.as_ref()).ok_or_else(gone)?;
+    let Place::Spooled(from) = content.place else { return Err(gone()) };
+    let (mut at, end) = (from, from + content.size);
+    while at < end {
+        let some = usize::try_from((end - at).min(1 << 20)).unwrap_or(1 << 20);
+        buffer.clear();
+        contents.read(at, some, &mut Default::default(), buffer)?;
+        out.write_all(buffer)?;
+        at += some as u64;
     }
-    let padding = size.next_multiple_of(512) - size;
-    sink.bytes(ZEROS.get(..usize::try_from(padding).unwrap_or(0)).unwrap_or_default())?;
-    Ok(size + padding)
+    let padding = usize::try_from(content.size.next_multiple_of(512) - content.size).unwrap_or(0);
+    out.write_all(&vec![0; padding])
 }
-
-static ZEROS: [u8; 1024] = [0; 1024];

@@ -3,14 +3,28 @@
 //! It is what an image costs in memory, so it is kept flat: a row of 24 bytes an entry, names and link targets one after
 //! the other in one buffer, metadata once for neighbours that are alike.
 
-use std::io::Read;
-use std::path::Path;
+use oci::layer::Meta;
 
-use oci::layer::{Entry, Kind, LayerError, LayerReader, Meta};
-use oci::limits::Budget;
+use crate::contents::Contents;
 
-use crate::contents::{Contents, Spool};
-use crate::source::Shared;
+mod code;
+mod read;
+
+pub use code::INDEX_VERSION;
+pub use read::{LargeFiles, read_layer};
+
+/// Where a content's bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Nowhere any more: whoever needs it reads the layer again.
+    Nowhere,
+    /// In the layer's [`Contents`], from this byte on.
+    Spooled(u64),
+    /// In chunks of its own: so many of [`LayerIndex::keys`], from this one on.
+    Large(u32, u32),
+    /// In the batch of this place among [`LayerIndex::keys`], from this byte on.
+    Batch(u32, u32),
+}
 
 /// The content of a regular file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,8 +33,8 @@ pub struct Content {
     pub digest: [u8; 32],
     /// Bytes.
     pub size: u64,
-    /// Where it begins in the layer's [`Contents`].
-    pub at: u64,
+    /// Where it is.
+    pub place: Place,
 }
 
 /// What an entry is.
@@ -97,8 +111,10 @@ pub struct LayerIndex {
     pub warnings: Vec<String>,
     /// How many more warnings there were.
     pub unsaid: u64,
-    /// The contents of its files.
-    pub contents: Contents,
+    /// The contents of its files, if it was read just now.
+    pub(crate) contents: Option<Contents>,
+    /// Keys of chunks in which contents are.
+    keys: Vec<[u8; 32]>,
     rows: Vec<Row>,
     files: Vec<Content>,
     metas: Vec<Meta>,
@@ -128,6 +144,29 @@ impl LayerIndex {
         Some(Item { path: self.text(row.path), what, meta: self.metas.get(row.meta as usize)? })
     }
 
+    /// Keys of the chunks of a large file.
+    pub(crate) fn keys(&self, place: Place) -> Option<&[[u8; 32]]> {
+        let (first, count) = match place {
+            Place::Large(first, count) => (first, count),
+            Place::Batch(chunk, _) => (chunk, 1),
+            Place::Nowhere | Place::Spooled(_) => return None,
+        };
+        self.keys.get(first as usize..)?.get(..count as usize)
+    }
+
+    /// The number of an entry's file among the layer's files.
+    pub(crate) fn file(&self, entry: usize) -> Option<usize> {
+        match self.rows.get(entry)?.kept {
+            Kept::File(number) => Some(number as usize),
+            _ => None,
+        }
+    }
+
+    /// How many files there are.
+    pub(crate) fn files(&self) -> usize {
+        self.files.len()
+    }
+
     /// The entries in order, with their places.
     pub fn iter(&self) -> impl Iterator<Item = (usize, Item<'_>)> {
         (0..self.rows.len()).filter_map(|entry| Some((entry, self.get(entry)?)))
@@ -137,119 +176,4 @@ impl LayerIndex {
         let from = span.at as usize;
         self.text.get(from..from + usize::from(span.length)).unwrap_or_default()
     }
-}
-
-/// An index that is growing.
-#[derive(Debug, Default)]
-struct Growing {
-    rows: Vec<Row>,
-    files: Vec<Content>,
-    metas: Vec<Meta>,
-    text: Vec<u8>,
-}
-
-impl Growing {
-    fn add(&mut self, entry: Entry, content: Option<Content>) -> Result<(), LayerError> {
-        let path = self.keep(&entry.path)?;
-        let kept = match (entry.kind, content) {
-            (_, Some(content)) => {
-                self.files.push(content);
-                Kept::File(number(self.files.len() - 1)?)
-            }
-            (Kind::Symlink(target), None) => Kept::Symlink(self.keep(&target)?),
-            (Kind::Hardlink(target), None) => Kept::Hardlink(self.keep(&target)?),
-            (Kind::Char(major, minor), None) => Kept::Char(major, minor),
-            (Kind::Block(major, minor), None) => Kept::Block(major, minor),
-            (Kind::Fifo, None) => Kept::Fifo,
-            (Kind::Whiteout, None) => Kept::Whiteout,
-            (Kind::Opaque, None) => Kept::Opaque,
-            (Kind::Dir | Kind::File(_), None) => Kept::Dir,
-        };
-        if self.metas.last() != Some(&entry.meta) {
-            self.metas.push(entry.meta);
-        }
-        self.rows.push(Row { path, kept, meta: number(self.metas.len() - 1)? });
-        Ok(())
-    }
-
-    fn keep(&mut self, text: &[u8]) -> Result<Span, LayerError> {
-        let span =
-            Span { at: number(self.text.len())?, length: u16::try_from(text.len()).map_err(|_| too_many())? };
-        self.text.extend_from_slice(text);
-        Ok(span)
-    }
-}
-
-fn number(place: usize) -> Result<u32, LayerError> {
-    u32::try_from(place).map_err(|_| too_many())
-}
-
-/// Beyond what the numbers of an index can say, whatever the operator allows: four thousand million.
-fn too_many() -> LayerError {
-    LayerError::new(
-        "layer.too_many_entries",
-        "A layer holds more entries or longer names than can be counted.",
-    )
-}
-
-/// Reads a layer's compressed bytes to their end. Contents go into an unnamed file in `dir`.
-///
-/// # Errors
-/// When the layer is refused or damaged, its bytes cannot be had, or `dir` cannot be written to (`factory.disk`). Of
-/// bytes that are not those they should be, that is told, and not what is wrong in them.
-pub fn read_layer<R: Read + Send + 'static>(
-    input: R,
-    dir: &Path,
-    budget: &Budget,
-) -> Result<LayerIndex, LayerError> {
-    let input = Shared::new(input);
-    read(input.clone(), dir, budget).map_err(|error| {
-        let about_bytes = error.is_permanent() && error.code() != "factory.disk";
-        let verdict = if about_bytes { input.verdict() } else { None };
-        verdict.unwrap_or(error)
-    })
-}
-
-fn read<R: Read + Send + 'static>(
-    input: Shared<R>,
-    dir: &Path,
-    budget: &Budget,
-) -> Result<LayerIndex, LayerError> {
-    let disk = |e: std::io::Error| {
-        LayerError::new("factory.disk", format!("The factory's disk cannot be written to: {e}."))
-    };
-    let mut reader = LayerReader::open(input, budget.clone())?;
-    let mut spool = Spool::new(dir).map_err(disk)?;
-    let mut index = Growing::default();
-    let mut buffer = vec![0; 128 << 10];
-    while let Some(entry) = reader.next_entry()? {
-        let content = match entry.kind {
-            Kind::File(size) => {
-                let (at, mut hash) = (spool.at(), blake3::Hasher::new());
-                loop {
-                    let read = reader.read_content(&mut buffer)?;
-                    let Some(fresh) = buffer.get(..read).filter(|fresh| !fresh.is_empty()) else { break };
-                    hash.update(fresh);
-                    spool.append(fresh).map_err(disk)?;
-                }
-                Some(Content { digest: hash.finalize().into(), size, at })
-            }
-            _ => None,
-        };
-        index.add(entry, content)?;
-    }
-    let ended = reader.end()?;
-    let contents = spool.finish().map_err(disk)?;
-    let Growing { rows, files, metas, text } = index;
-    Ok(LayerIndex {
-        diff_id: ended.diff_id,
-        plain: ended.plain,
-        warnings: ended.warnings,
-        unsaid: ended.unsaid,
-        contents,
-        rows,
-        files,
-        metas,
-        text,
-    })
 }

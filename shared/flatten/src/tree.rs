@@ -18,6 +18,8 @@ mod replaced;
 mod resolve;
 mod walk;
 
+pub(crate) use walk::Walked;
+
 pub use error::TreeError;
 
 /// An inode's number.
@@ -173,6 +175,16 @@ impl<'a> Tree<'a> {
     /// The layer of an entry.
     pub(crate) fn layer(&self, at: At) -> Option<&'a LayerIndex> {
         self.layers.get(at.layer as usize).copied()
+    }
+
+    /// A layer by its place.
+    pub(crate) fn layer_at(&self, place: usize) -> Option<&'a LayerIndex> {
+        self.layers.get(place).copied()
+    }
+
+    /// The layers, lowest first.
+    pub(crate) fn layers(&self) -> impl Iterator<Item = &'a LayerIndex> + use<'_, 'a> {
+        self.layers.iter().copied()
     }
 
     fn item(&self, at: At) -> Option<Item<'a>> {

@@ -1,51 +1,12 @@
 //! Writing tar entries: ustar headers, PAX records only where a header cannot hold something.
 
-use std::io::{self, Read, Write};
-
 use oci::layer::{Meta, Time};
 use tar::{EntryType, Header};
 
 use crate::index::What;
 
-/// A regular file of this many bytes or more is handed over on its own.
+/// A regular file of this many bytes or more is stored on its own, in chunks that hold nothing else.
 pub const BIG: u64 = 256 * 1024;
-
-/// Where a flat layer is written to.
-pub trait Sink {
-    /// Headers, padding, and the contents of small files.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()>;
-
-    /// An entry of this name begins.
-    ///
-    /// # Errors
-    /// When what came before cannot be written.
-    fn boundary(&mut self, name: &[u8]) -> io::Result<()>;
-
-    /// The content of a file of at least [`BIG`] bytes.
-    ///
-    /// # Errors
-    /// When it cannot be read or written.
-    fn big(&mut self, content: &mut dyn Read, size: u64) -> io::Result<()>;
-}
-
-/// A plain tar.
-impl<W: Write> Sink for W {
-    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes)
-    }
-
-    fn boundary(&mut self, _: &[u8]) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn big(&mut self, content: &mut dyn Read, size: u64) -> io::Result<()> {
-        let copied = io::copy(&mut content.take(size), self)?;
-        if copied == size { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
-    }
-}
 
 /// What a header says.
 pub(crate) struct Head<'a> {

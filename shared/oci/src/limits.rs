@@ -141,6 +141,11 @@ impl Budget {
         &self.limits
     }
 
+    /// Uses what a layer takes that need not be read; false when there is not so much left.
+    pub fn known(&self, entries: usize, bytes: u64) -> bool {
+        add(&self.used.entries, entries as u64) <= self.limits.entries && self.bytes(bytes)
+    }
+
     /// Uses bytes; false when there are not so many left.
     pub(crate) fn bytes(&self, more: u64) -> bool {
         add(&self.used.bytes, more) <= self.limits.bytes

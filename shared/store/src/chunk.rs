@@ -4,15 +4,18 @@ mod codec;
 mod sizes;
 
 pub use codec::Codec;
-pub(crate) use codec::Compressors;
+pub(crate) use codec::Engines;
 pub use sizes::ChunkSizes;
 
 use crate::pack::PackId;
 
 /// What makes two chunks the same: equal plain bytes, compressed the same way.
+///
+/// A part of a large file is known by the BLAKE3 of its plain bytes. A batch of small files is known by what it is made of,
+/// headers and digests of contents (`flatten::BatchKey`), so that it is found without its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChunkKey {
-    /// BLAKE3 of the plain bytes. It never leaves the factory, so it need not be SHA-256.
+    /// BLAKE3 of the plain bytes, or a batch's key. It never leaves the factory, so it need not be SHA-256.
     pub digest: [u8; 32],
     /// Codec and level.
     pub codec: Codec,
@@ -53,6 +56,8 @@ pub struct Located {
     pub length: u32,
     /// Plain length in bytes.
     pub plain: u32,
+    /// Whether it was read back and a proof of it is kept.
+    pub proven: bool,
 }
 
 /// The one seam between the store and the database that indexes it.

@@ -27,8 +27,8 @@ pub enum Error {
     /// The content handed to the store could not be read to its end; the cause is the producer's own.
     #[error("the content to store could not be read")]
     Content(#[source] io::Error),
-    /// A call on a layer writer that has already failed; the first failure was returned then.
-    #[error("the layer writer stopped after an earlier failure")]
+    /// A call on an intake that has already failed; the first failure was returned then.
+    #[error("the intake stopped after an earlier failure")]
     Stopped,
     /// A setting that cannot work.
     #[error("the store cannot work with this setting: {0}")]
@@ -70,6 +70,20 @@ impl Error {
             Error::UploadBusy(_) => "upload.busy",
             Error::UploadOffset { .. } => "upload.offset",
             Error::UploadTooLarge { .. } => "upload.too_large",
+        }
+    }
+
+    /// The same once more, for every thread that a failure ends.
+    pub(crate) fn again(&self) -> Error {
+        let copy = |source: &io::Error| io::Error::new(source.kind(), source.to_string());
+        match self {
+            Error::Full(source) => Error::Full(copy(source)),
+            Error::Damaged(what) => Error::Damaged(what.clone()),
+            Error::Io { doing, source } => Error::Io { doing, source: copy(source) },
+            Error::Index(source) => Error::Index(anyhow::anyhow!("{source:#}")),
+            Error::Content(source) => Error::Content(copy(source)),
+            Error::Setting(what) => Error::Setting(what.clone()),
+            _ => Error::Stopped,
         }
     }
 

@@ -3,7 +3,7 @@
 mod chunk;
 mod disk;
 mod error;
-mod layer;
+mod intake;
 mod pack;
 mod read;
 mod recipe;
@@ -12,7 +12,9 @@ mod upload;
 
 pub use chunk::{ChunkIndex, ChunkKey, ChunkSizes, Codec, Located};
 pub use error::Error;
-pub use layer::{ChunkUse, LayerWriter, NewChunk, Written, WrittenLayer, WrittenPack};
+pub use intake::{
+    Assembled, Checkpoint, Chunk, ChunkUse, Intake, Large, NewChunk, Part, Prove, Proved, Written, WrittenPack,
+};
 pub use pack::{PackEntry, PackId};
 pub use read::RunReader;
 pub use recipe::{Run, merge_runs};

@@ -5,11 +5,9 @@ mod threads;
 use threads::Threads;
 
 use crate::{
-    chunk::{ChunkIndex, ChunkSizes, Codec},
+    chunk::ChunkSizes,
     disk::Disk,
     error::Error,
-    layer::LayerWriter,
-    pack::PackId,
     read::Buffers,
 };
 use std::{path::PathBuf, sync::Arc, thread::available_parallelism};
@@ -26,18 +24,18 @@ pub struct StoreConfig {
     pub sizes: ChunkSizes,
     /// Threads that compress, shared by all imports; at least 1.
     pub threads: usize,
-    /// The most bytes one layer writer keeps in buffers; at least eight times the largest chunk, and 2 MiB.
+    /// The most bytes one intake keeps in buffers; at least eight times the largest chunk, and 2 MiB.
     pub memory: usize,
 }
 
 impl StoreConfig {
-    /// The usual settings for a directory: 256 KiB / 1 MiB / 4 MiB chunks, a thread a core, 64 MiB a writer.
+    /// The usual settings for a directory: 256 KiB / 1 MiB / 4 MiB chunks, a thread a core, 96 MiB an intake.
     pub fn local(root: impl Into<PathBuf>) -> StoreConfig {
         StoreConfig {
             root: root.into(),
             sizes: ChunkSizes::default(),
             threads: available_parallelism().map_or(1, usize::from),
-            memory: 64 << 20,
+            memory: 96 << 20,
         }
     }
 }
@@ -77,24 +75,12 @@ impl Store {
         Ok(Store(Arc::new(Inner { disk, sizes: config.sizes, memory: config.memory, threads, buffers })))
     }
 
-    /// A writer for one layer. `pack` names the pack its new chunks will go to; none is made if all are known.
-    ///
-    /// # Errors
-    /// `store.setting` for a level the codec does not have, `store.io` if no thread can be started.
-    pub fn layer_writer(
-        &self,
-        pack: PackId,
-        codec: Codec,
-        index: Arc<dyn ChunkIndex>,
-    ) -> Result<LayerWriter, Error> {
-        LayerWriter::start(self, pack, codec, index)
-    }
-
     pub(crate) fn disk(&self) -> &Disk {
         &self.0.disk
     }
 
-    pub(crate) fn sizes(&self) -> ChunkSizes {
+    /// How large chunks are: batches are to keep to it too.
+    pub fn sizes(&self) -> ChunkSizes {
         self.0.sizes
     }
 
@@ -115,12 +101,12 @@ impl Store {
 mod tests {
     use super::*;
 
-    /// The flattener moves its writer to a blocking thread; streams go to connections on any thread.
+    /// Layers are read on several blocking threads; streams go to connections on any thread.
     #[test]
-    fn a_store_and_its_writers_cross_threads() {
+    fn a_store_and_its_intakes_cross_threads() {
         fn moves<T: Send + 'static>() {}
         fn shared<T: Send + Sync + 'static>() {}
-        moves::<LayerWriter>();
+        shared::<crate::Intake>();
         moves::<crate::RunReader>();
         shared::<Store>();
     }

@@ -19,7 +19,7 @@ fn flatten(layers: &[Vec<u8>]) -> Result<Vec<u8>, &'static str> {
     let budget = Budget::new(Limits { bytes: 4 << 20, entries: 500, ..Limits::default() });
     let mut indexes = Vec::new();
     for layer in layers {
-        indexes.push(read_layer(Cursor::new(layer.clone()), &dir, &budget).map_err(|error| {
+        indexes.push(read_layer(Cursor::new(layer.clone()), &dir, &budget, None).map_err(|error| {
             assert_code(error.code());
             error.code()
         })?);

@@ -24,6 +24,9 @@ pub(super) fn layer_failed(layer: &Layer, place: usize, error: &LayerError) -> H
             return Halt::failed(chassis::registry::failure(error), error);
         }
         let inner = input.get_ref();
+        if let Some(error) = inner.and_then(|e| e.downcast_ref::<store::Error>()) {
+            return store_failed(error);
+        }
         let source = inner
             .and_then(|e| e.downcast_ref::<SourceError>())
             .map(|e| (e.code(), e.is_permanent(), e.to_string()));

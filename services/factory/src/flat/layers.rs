@@ -1,19 +1,21 @@
 //! Reading layers: a few at once, each held to its digest and to the diff_id that the config claims.
 //!
-//! A layer index belongs to the pair of blob digest and diff_id that reading it has proved. Within an import a layer
-//! that several images have, or one image twice, is read once; an image that claims another diff_id for the same blob
-//! does not get it.
+//! A layer index belongs to the pair of blob digest and diff_id that reading it has proved. A layer that several images of
+//! an import have, or one image twice, is read once, and one that another image of the hub has is not read at all; an image
+//! that claims another diff_id for the same blob does not get it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use chassis::{Halt, Job};
-use flatten::{LayerIndex, read_layer};
+use chassis::{Context, Halt, Job};
+use flatten::{INDEX_VERSION, LargeFiles, LayerIndex, read_layer};
 use model::Failure;
 use oci::digest::{Algorithm, Digest};
 use oci::limits::{Budget, Limits};
 use oci::source::{Image, Layer};
+use store::Intake;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
@@ -30,13 +32,26 @@ fn pair(layer: &Layer) -> Pair {
     (layer.digest.clone(), layer.diff_id.clone())
 }
 
+/// A layer that was read.
+#[derive(Clone)]
+pub(super) struct ReadLayer {
+    pub(super) index: Arc<LayerIndex>,
+    /// What it is called in logs.
+    pub(super) name: String,
+    /// The digest of its bytes, where it has one.
+    pub(super) blob: Option<Digest>,
+    /// Its row, if it was known.
+    pub(super) known: Option<i64>,
+}
+
 /// The layers of an import.
 pub(super) struct Layers {
     budget: Budget,
+    intake: Arc<Intake>,
     /// How often each is still needed.
     wanted: HashMap<Pair, usize>,
-    /// Those that were read and are needed again.
-    kept: HashMap<Pair, Arc<LayerIndex>>,
+    /// Those that were read, or are known, and are needed again.
+    kept: HashMap<Pair, ReadLayer>,
     /// How many were counted so far, and are in all: for progress.
     before: usize,
     all: usize,
@@ -44,13 +59,57 @@ pub(super) struct Layers {
 
 impl Layers {
     /// For these images.
-    pub(super) fn of(images: &[&Image], limits: Limits) -> Self {
+    pub(super) fn of(images: &[&Image], limits: Limits, intake: Arc<Intake>) -> Self {
         let mut wanted = HashMap::new();
         for layer in images.iter().flat_map(|image| &image.layers) {
             *wanted.entry(pair(layer)).or_default() += 1;
         }
         let all = images.iter().map(|image| image.layers.len()).sum();
-        Self { budget: Budget::new(limits), wanted, kept: HashMap::new(), before: 0, all }
+        Self { budget: Budget::new(limits), intake, wanted, kept: HashMap::new(), before: 0, all }
+    }
+
+    /// Takes the layers that an image of the hub has from what was kept of them.
+    pub(super) async fn recognise(&mut self, cx: &Context, job: &Job) -> Result<(), Halt> {
+        let named = self.wanted.keys().filter_map(|(blob, diff_id)| Some((blob.clone()?, diff_id.clone())));
+        let pairs: Vec<(Digest, Digest)> = named.collect();
+        let texts: Vec<_> = pairs.iter().map(|(b, d)| (b.to_string(), d.to_string())).collect();
+        let mut known = cx.db.known_layers(&job.claim.hub, &texts, INDEX_VERSION).await?;
+        for ((blob, diff_id), texts) in pairs.into_iter().zip(texts) {
+            let Some(found) = known.remove(&texts) else { continue };
+            let read = tokio::task::spawn_blocking(move || LayerIndex::decode(&found.body)).await;
+            // One that is damaged is as good as none.
+            let Some(index) = read.map_err(|_| thread_ended())? else { continue };
+            if Digest::from_sha256(index.diff_id) != diff_id || !self.budget.known(index.entries(), index.plain) {
+                continue;
+            }
+            let layer = ReadLayer {
+                index: Arc::new(index),
+                name: blob.to_string(),
+                blob: Some(blob.clone()),
+                known: Some(found.id),
+            };
+            self.kept.insert((Some(blob), diff_id), layer);
+        }
+        Ok(())
+    }
+
+    /// Reads layers of an image after all, though they were known.
+    pub(super) async fn read_again(
+        &mut self,
+        job: &Job,
+        input: &Input,
+        image: &Image,
+        places: &BTreeSet<usize>,
+    ) -> Result<Vec<ReadLayer>, Halt> {
+        for layer in &image.layers {
+            *self.wanted.entry(pair(layer)).or_default() += 1;
+        }
+        for layer in places.iter().filter_map(|place| image.layers.get(*place)) {
+            self.kept.remove(&pair(layer));
+            job.log.say(format!("Layer {}: known, but contents of it are gone.", name(layer)));
+        }
+        self.before = self.before.saturating_sub(image.layers.len());
+        self.read(job, input, image).await
     }
 
     /// Reads the layers of the next image.
@@ -59,10 +118,15 @@ impl Layers {
         job: &Job,
         input: &Input,
         image: &Image,
-    ) -> Result<Vec<Arc<LayerIndex>>, Halt> {
+    ) -> Result<Vec<ReadLayer>, Halt> {
         let count = image.layers.len();
         let bytes: u64 = image.layers.iter().map(|layer| layer.size).sum();
         job.log.say(format!("Importing {count} layers, {bytes} bytes, for {}.", image.platform));
+        for (place, layer) in image.layers.iter().enumerate() {
+            if self.kept.get(&pair(layer)).is_some_and(|kept| kept.known.is_some()) {
+                job.log.say(format!("Layer {}/{count} {}: known, not read.", place + 1, name(layer)));
+            }
+        }
         let read: Vec<Arc<AtomicU64>> = image.layers.iter().map(|_| Arc::default()).collect();
         let progress = tell_progress(job, &image.layers, &read, self.before, self.all);
         tokio::select! {
@@ -96,9 +160,10 @@ impl Layers {
                 let count = read.get(place).map(Arc::clone).unwrap_or_default();
                 let (input, image) = (input.clone(), image.clone());
                 let (budget, lost, runtime) = (self.budget.clone(), job.lost.clone(), Handle::current());
+                let large = Large(Arc::clone(&self.intake));
                 running.spawn_blocking(move || {
                     let reader = input.reader(&image, place, count, lost, &runtime);
-                    (place, read_layer(reader, &input.scratch, &budget))
+                    (place, read_layer(reader, &input.scratch, &budget, Some(&large)))
                 });
             }
             let Some(ended) = running.join_next().await else { return Ok(()) };
@@ -114,15 +179,30 @@ impl Layers {
                 index.entries(),
                 index.plain
             ));
-            self.kept.insert(pair(layer), Arc::new(index));
+            let read = ReadLayer {
+                index: Arc::new(index),
+                name: name(layer).to_string(),
+                blob: layer.digest.clone(),
+                known: None,
+            };
+            self.kept.insert(pair(layer), read);
         }
     }
 
     /// A layer that was read; the last one who needs it takes it away.
-    fn take(&mut self, pair: &Pair) -> Option<Arc<LayerIndex>> {
+    fn take(&mut self, pair: &Pair) -> Option<ReadLayer> {
         let left = self.wanted.get_mut(pair)?;
         *left = left.saturating_sub(1);
         if *left == 0 { self.kept.remove(pair) } else { self.kept.get(pair).cloned() }
+    }
+}
+
+/// Large files go into the store as they are read.
+struct Large(Arc<Intake>);
+
+impl LargeFiles for Large {
+    fn keep(&self, content: &mut dyn Read, size: u64) -> io::Result<Vec<[u8; 32]>> {
+        Ok(self.0.large(content, size)?)
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chassis::Halt;
 use db::import::save::{Saved, SavedFlat};
-use db::store::{ChunkUse, NewChunk, NewRecipe, RecipeUse};
+use db::store::{Checkpoint, ChunkUse, NewChunk, NewContent, NewRecipe, RecipeUse, SavedLayer};
 use flatten::{Certificate, ConfigError, FlatManifest, IndexEntry, flat_config, flat_index, flat_manifest};
 use model::Failure;
 use model::image::{FlatFigures, FlatPlatform, Served, ServedKind};
@@ -12,9 +12,9 @@ use model::pin::Pin;
 use oci::digest::Digest;
 use oci::manifest::Platform;
 use oci::manifest::media_type::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
-use store::{Codec, Written, WrittenLayer};
+use store::{Chunk, Codec, Written};
 
-use super::{Made, One, layers_of};
+use super::{FlatLayer, Flattening, One};
 
 /// What came of an import.
 pub(crate) struct Flattened {
@@ -36,13 +36,11 @@ pub(super) fn put_together(
     written: Option<Written>,
     took: Duration,
 ) -> Result<Flattened, Halt> {
-    let mut layers = layers_of(written.as_ref());
-    let mut parts = Parts::new(pin, codec);
+    let mut parts = Parts::new(pin, codec, written.as_ref());
     for one in all {
-        let layer = if matches!(one.flat, Made::Now { .. }) { layers.next() } else { None };
-        parts.add(one, layer)?;
+        parts.add(one)?;
     }
-    let Parts { mut served, mut documents, flats, platforms, config, .. } = parts;
+    let Parts { mut served, mut documents, flats, platforms, config, contents, layers, .. } = parts;
     let mut figures = sum(&flats);
     figures.bytes_new = written.as_ref().map_or(0, |written| written.bytes_new);
     figures.duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
@@ -81,7 +79,10 @@ pub(super) fn put_together(
     ));
     let saved = Saved {
         pack: written.as_ref().and_then(|written| written.pack).map(|pack| (pack.id.to_string(), pack.size)),
-        new_chunks: written.iter().flat_map(|written| &written.new).map(new_chunk).collect(),
+        proofs: written.as_ref().map(|written| written.proofs.clone()).unwrap_or_default(),
+        new_chunks: written.into_iter().flat_map(|written| written.new).map(new_chunk).collect(),
+        contents,
+        layers,
         codec: codec.to_string(),
         rules: flatten::RULES,
         flats,
@@ -99,6 +100,9 @@ pub(super) fn put_together(
 struct Parts<'a> {
     pin: &'a Pin,
     codec: Codec,
+    written: Option<&'a Written>,
+    contents: Vec<NewContent>,
+    layers: Vec<SavedLayer>,
     served: Vec<Served>,
     documents: Vec<(String, Vec<u8>)>,
     flats: Vec<SavedFlat>,
@@ -108,34 +112,44 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn new(pin: &'a Pin, codec: Codec) -> Self {
-        let (served, documents, flats, platforms) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { pin, codec, served, documents, flats, platforms, config: serde_json::Value::Null }
+    fn new(pin: &'a Pin, codec: Codec, written: Option<&'a Written>) -> Self {
+        Self {
+            pin,
+            codec,
+            written,
+            contents: Vec::new(),
+            layers: Vec::new(),
+            served: Vec::new(),
+            documents: Vec::new(),
+            flats: Vec::new(),
+            platforms: Vec::new(),
+            config: serde_json::Value::Null,
+        }
     }
 
-    fn add(&mut self, one: One<'_>, layer: Option<WrittenLayer>) -> Result<(), Halt> {
+    fn add(&mut self, one: One<'_>) -> Result<(), Halt> {
         let One { image, source, flat } = one;
-        let (recipe, mut figures, warnings) = match (flat, layer) {
-            (Made::Before(known), _) => {
+        let (recipe, mut figures, warnings) = match flat {
+            Flattening::Before(known) => {
                 let figures = FlatPlatform { known: true, ..known.figures };
                 (RecipeUse::Known(known.recipe), figures, known.warnings)
             }
-            (Made::Now { flat, warnings }, Some(layer)) => {
-                let recipe = self.recipe(&layer);
+            Flattening::Now(layer) => {
+                let recipe = self.recipe(&layer)?;
                 let figures = FlatPlatform {
                     layer: recipe.digest.clone(),
                     diff_id: recipe.diff_id.clone(),
                     layers_in: u32::try_from(image.layers.len()).unwrap_or(u32::MAX),
                     bytes_in: image.layers.iter().map(|layer| layer.size).sum(),
-                    bytes_out: layer.size,
-                    bytes_plain: layer.plain_size,
-                    entries: flat.entries,
-                    certificate: flat.certificate.to_string(),
+                    bytes_out: recipe.size,
+                    bytes_plain: recipe.plain,
+                    entries: layer.flat.entries,
+                    certificate: layer.flat.certificate.to_string(),
                     ..FlatPlatform::default()
                 };
-                (RecipeUse::New(recipe), figures, warnings)
+                self.layers.extend(layer.layers);
+                (RecipeUse::New(recipe), figures, layer.warnings)
             }
-            (Made::Now { .. }, None) => return Err(super::thread_ended()),
         };
         figures.platform = image.platform.to_string();
         figures.source_digest = image.source_digest.to_string();
@@ -166,15 +180,40 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 
-    fn recipe(&self, layer: &WrittenLayer) -> NewRecipe {
-        NewRecipe {
-            digest: Digest::from_sha256(layer.digest).to_string(),
-            diff_id: Digest::from_sha256(layer.diff_id).to_string(),
-            codec: self.codec.to_string(),
-            size: layer.size,
-            plain: layer.plain_size,
-            chunks: layer.chunks.iter().map(chunk_use).collect(),
+    fn recipe(&mut self, layer: &FlatLayer) -> Result<NewRecipe, Halt> {
+        for content in layer.contents.iter().filter(|content| !content.proven) {
+            let chunks = self.uses(&content.chunks)?;
+            self.contents.push(NewContent { digest: content.digest, size: content.size, chunks });
         }
+        Ok(NewRecipe {
+            digest: Digest::from_sha256(layer.blob.digest).to_string(),
+            diff_id: Digest::from_sha256(layer.blob.diff_id).to_string(),
+            codec: self.codec.to_string(),
+            size: layer.blob.size,
+            plain: layer.blob.plain,
+            chunks: self.uses(&layer.chunks)?,
+            contents: layer.contents.iter().map(|content| content.digest).collect(),
+            checkpoints: layer.checkpoints.iter().map(checkpoint).collect(),
+        })
+    }
+
+    fn uses(&self, chunks: &[Chunk]) -> Result<Vec<ChunkUse>, Halt> {
+        let one = |chunk: &Chunk| match self.written?.use_of(*chunk)? {
+            store::ChunkUse::Known(id) => Some(ChunkUse::Known(id)),
+            store::ChunkUse::New(place) => Some(ChunkUse::New(place)),
+        };
+        chunks.iter().map(|chunk| one(chunk).ok_or_else(super::thread_ended)).collect()
+    }
+}
+
+fn checkpoint(at: &store::Checkpoint) -> Checkpoint {
+    Checkpoint {
+        chunks: at.chunks,
+        size: at.size,
+        plain: at.plain,
+        blob: at.blob.clone(),
+        diff: at.diff.clone(),
+        version: store::Checkpoint::VERSION,
     }
 }
 
@@ -205,13 +244,12 @@ fn serve(kind: ServedKind, digest: &str, media_type: &str, size: u64) -> Served 
     Served { kind, digest: digest.to_owned(), media_type: media_type.to_owned(), size }
 }
 
-fn chunk_use(chunk: &store::ChunkUse) -> ChunkUse {
-    match chunk {
-        store::ChunkUse::Known(id) => ChunkUse::Known(*id),
-        store::ChunkUse::New(place) => ChunkUse::New(*place),
+fn new_chunk(chunk: store::NewChunk) -> NewChunk {
+    NewChunk {
+        digest: chunk.key.digest,
+        offset: chunk.offset,
+        length: chunk.length,
+        plain: chunk.plain,
+        proof: chunk.proof,
     }
-}
-
-fn new_chunk(chunk: &store::NewChunk) -> NewChunk {
-    NewChunk { digest: chunk.key.digest, offset: chunk.offset, length: chunk.length, plain: chunk.plain }
 }

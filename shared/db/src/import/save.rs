@@ -6,7 +6,7 @@ use model::log::Stage;
 use sqlx::types::Json;
 
 use super::*;
-use crate::store::{NewChunk, RecipeUse};
+use crate::store::{NewChunk, NewContent, RecipeUse, SavedLayer};
 
 /// Everything an import stored.
 #[derive(Debug, Clone)]
@@ -15,6 +15,12 @@ pub struct Saved {
     pub pack: Option<(String, u64)>,
     /// Chunks in that pack.
     pub new_chunks: Vec<NewChunk>,
+    /// Proofs of chunks that were known, by their ids.
+    pub proofs: Vec<(i64, Vec<u8>)>,
+    /// Large contents that were read back and proved.
+    pub contents: Vec<NewContent>,
+    /// The layers it was made of, where they are known by a digest.
+    pub layers: Vec<SavedLayer>,
     /// How they are compressed: `zstd-3`.
     pub codec: String,
     /// The version of the flattening rules.
@@ -59,6 +65,7 @@ impl Db {
         tx.transition(&claim.image, claim.attempt, State::Saving, "factory").await?;
         let used = tx.save_recipes(&claim.hub, saved).await?;
         tx.remember_flats(&claim.hub, saved).await?;
+        tx.save_layers(&claim.image, &saved.layers).await?;
         tx.save_documents(&claim.image, saved).await?;
         let platforms: Vec<String> = saved.flats.iter().map(|flat| flat.figures.platform.clone()).collect();
         let diff_id = saved.flats.first().map(|flat| flat.figures.diff_id.clone()).unwrap_or_default();

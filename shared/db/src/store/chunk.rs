@@ -8,7 +8,7 @@ use crate::{Db, Result, bytes};
 /// A chunk that was written into a new pack.
 #[derive(Debug, Clone)]
 pub struct NewChunk {
-    /// BLAKE3 of its plain bytes.
+    /// BLAKE3 of its plain bytes, or a batch's key.
     pub digest: [u8; 32],
     /// Where it begins in the pack.
     pub offset: u64,
@@ -16,6 +16,8 @@ pub struct NewChunk {
     pub length: u32,
     /// Plain bytes.
     pub plain: u32,
+    /// What reading it back found, if it is a batch.
+    pub proof: Option<Vec<u8>>,
 }
 
 /// A chunk the store has.
@@ -31,6 +33,8 @@ pub struct FoundChunk {
     pub length: u32,
     /// Plain bytes.
     pub plain: u32,
+    /// Whether a proof of it is kept.
+    pub proven: bool,
 }
 
 impl Db {
@@ -70,7 +74,8 @@ impl Db {
             held as (
                 insert into pack_hold (pack_id, image_id, attempt) select distinct pack_id, $3, $4::bigint from found
                 on conflict (pack_id, image_id) do update set attempt = excluded.attempt)
-            select id, digest, pack_id, "offset", length, plain from found"#,
+            select id, digest, pack_id, "offset", length, plain,
+                exists (select 1 from chunk_proof o where o.chunk_id = found.id) as "proven!" from found"#,
             &keys,
             codec,
             claim.image.as_str(),
@@ -87,6 +92,7 @@ impl Db {
                     offset: bytes(r.offset),
                     length: u32::try_from(r.length).ok()?,
                     plain: u32::try_from(r.plain).ok()?,
+                    proven: r.proven,
                 };
                 Some((<[u8; 32]>::try_from(r.digest).ok()?, found))
             })

@@ -6,7 +6,7 @@ use model::HubId;
 use model::image::FlatPlatform;
 use sqlx::types::Json;
 
-use super::NewChunk;
+use super::{Checkpoint, NewChunk};
 use crate::import::save::Saved;
 use crate::{Db, DbError, Result, Tx, bigint, bytes};
 
@@ -34,6 +34,10 @@ pub struct NewRecipe {
     pub plain: u64,
     /// Its chunks, in order.
     pub chunks: Vec<ChunkUse>,
+    /// Digests of the large contents among them, in order.
+    pub contents: Vec<[u8; 32]>,
+    /// States of its hashes on the way.
+    pub checkpoints: Vec<Checkpoint>,
 }
 
 /// The recipe of a layer that is served.
@@ -154,6 +158,20 @@ impl Db {
     }
 }
 
+/// The ids of chunks, once those just written have some.
+pub(super) fn ids(
+    chunks: &[ChunkUse],
+    saved: &Saved,
+    new_ids: &HashMap<[u8; 32], i64>,
+) -> Result<Vec<i64>> {
+    let id = |chunk: &ChunkUse| match chunk {
+        ChunkUse::Known(id) => Some(*id),
+        ChunkUse::New(place) => new_ids.get(&saved.new_chunks.get(*place)?.digest).copied(),
+    };
+    let lost = || DbError::Conflict("a chunk that was just stored is not in the index".to_owned());
+    chunks.iter().map(|chunk| id(chunk).ok_or_else(lost)).collect()
+}
+
 impl Tx {
     /// Keeps pack, chunks and recipes, and counts their use by the hub. Returns the bytes that are new to the hub.
     pub(crate) async fn save_recipes(&mut self, hub: &HubId, saved: &Saved) -> Result<u64> {
@@ -162,6 +180,8 @@ impl Tx {
             self.pack_is_live(pack, *size).await?;
             new_ids = self.save_chunks(pack, &saved.codec, &saved.new_chunks).await?;
         }
+        self.save_proofs(saved, &new_ids).await?;
+        self.save_contents(saved, &new_ids).await?;
         // One order for everybody who locks recipes, so that nobody waits in a circle.
         let mut recipes: Vec<&RecipeUse> = saved.flats.iter().map(|flat| &flat.recipe).collect();
         recipes.sort_by_key(|recipe| recipe.digest());
@@ -183,31 +203,26 @@ impl Tx {
         saved: &Saved,
         new_ids: &HashMap<[u8; 32], i64>,
     ) -> Result<Vec<i64>> {
-        let mut chunks = Vec::with_capacity(recipe.chunks.len());
-        for chunk in &recipe.chunks {
-            chunks.push(match chunk {
-                ChunkUse::Known(id) => *id,
-                ChunkUse::New(place) => {
-                    saved.new_chunks.get(*place).and_then(|c| new_ids.get(&c.digest)).copied().ok_or_else(
-                        || DbError::Conflict("a chunk that was just stored is not in the index".to_owned()),
-                    )?
-                }
-            });
-        }
+        let chunks = ids(&recipe.chunks, saved, new_ids)?;
+        let contents: Vec<Vec<u8>> = recipe.contents.iter().map(|digest| digest.to_vec()).collect();
         // The update locks a recipe that is there already: it and its chunks are the ones to use.
-        let chunks = sqlx::query_scalar!(
-            "insert into recipe (digest, diff_id, codec, size, plain, chunks) values ($1, $2, $3, $4, $5, $6)
-             on conflict (digest) do update set digest = excluded.digest returning chunks",
+        let row = sqlx::query!(
+            "insert into recipe (digest, diff_id, codec, size, plain, chunks, contents) values ($1, $2, $3, $4, $5, $6, $7)
+             on conflict (digest) do update set digest = excluded.digest returning id, chunks",
             recipe.digest,
             recipe.diff_id,
             recipe.codec,
             bigint(recipe.size),
             bigint(recipe.plain),
-            &chunks
+            &chunks,
+            &contents
         )
         .fetch_one(self.conn())
         .await?;
-        Ok(chunks)
+        if row.chunks == chunks {
+            self.save_checkpoints(row.id, &chunks, &recipe.checkpoints).await?;
+        }
+        Ok(row.chunks)
     }
 
     /// Locks a recipe that is there, until we serve it too.

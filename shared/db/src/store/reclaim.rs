@@ -31,6 +31,7 @@ impl Tx {
         // A chunk that two of an image's layers have was counted once.
         let chunks: BTreeSet<i64> = chunks.into_iter().flatten().collect();
         self.unuse_chunks(hub, &chunks.into_iter().collect::<Vec<_>>()).await?;
+        self.forget_layers(image).await?;
         sqlx::query!("delete from image_served where image_id = $1", image.as_str())
             .execute(self.conn())
             .await?;

@@ -15,6 +15,13 @@ pub(crate) struct Walked<'t> {
     pub(crate) inode: Id,
 }
 
+impl Walked<'_> {
+    /// The layer that last set it, or something in it.
+    pub(crate) fn layer(&self) -> u32 {
+        self.place.at.layer
+    }
+}
+
 /// A directory that is gone through: the length of its path, and the names still to come.
 type Open<'t> = (usize, btree_map::Iter<'t, Box<[u8]>, Name>);
 

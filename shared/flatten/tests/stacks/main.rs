@@ -6,12 +6,13 @@
 
 use std::io::Cursor;
 
-use flatten::{LayerIndex, Tree, certify, emit, read_layer};
+use flatten::{Cuts, LayerIndex, Plan, Tree, certify, emit, read_layer};
 use oci::limits::{Budget, Limits};
 use proptest::prelude::{ProptestConfig, proptest};
 use testkit::stack::{Profile, Stack, difference, nth, read_tar, stacks};
 
 mod model;
+mod pieces;
 
 /// The order in which layers are read.
 #[derive(Clone, Copy)]
@@ -25,7 +26,7 @@ fn indexes(tars: &[Vec<u8>], order: Order) -> Result<Vec<LayerIndex>, &'static s
     let dir = tempfile::tempdir().unwrap();
     let budget = Budget::default();
     let read =
-        |tar: &Vec<u8>| read_layer(Cursor::new(tar.clone()), dir.path(), &budget).map_err(|e| e.code());
+        |tar: &Vec<u8>| read_layer(Cursor::new(tar.clone()), dir.path(), &budget, None).map_err(|e| e.code());
     match order {
         Order::Up => tars.iter().map(read).collect(),
         Order::Down => {
@@ -51,7 +52,18 @@ fn flat(tars: &[Vec<u8>], order: Order) -> Result<Vec<u8>, &'static str> {
     assert_eq!(made.plain, out.len() as u64);
     let (certificate, _) = certify(Cursor::new(out.clone()), Limits::default()).map_err(|e| e.code())?;
     assert_eq!(certificate, made.certificate, "the certificates of the model and of the bytes");
+    pieces::check(&tree, &out, &certificate);
+    kept(&indexes, &out);
     Ok(out)
+}
+
+/// What is kept of the layers between imports gives the same plan.
+fn kept(indexes: &[LayerIndex], out: &[u8]) {
+    let again: Vec<LayerIndex> =
+        indexes.iter().map(|index| LayerIndex::decode(&index.encode(&[], |_| None).unwrap()).unwrap()).collect();
+    let mut tree = Tree::default();
+    again.iter().for_each(|index| tree.apply(index).unwrap());
+    assert_eq!(Plan::of(&tree, Cuts::default()).flat().plain, out.len() as u64);
 }
 
 fn check(stack: &Stack) {

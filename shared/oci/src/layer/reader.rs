@@ -39,8 +39,18 @@ impl LayerReader {
     /// When they cannot be read, or are compressed in a way that is not known.
     pub fn open<R: Read + Send + 'static>(input: R, budget: Budget) -> Result<Self, LayerError> {
         let source = decompress::open(input, budget.limits().zstd_window)?;
-        Ok(Self {
-            stream: Stream::new(source, budget.clone()),
+        Ok(Self::over(Stream::new(source, budget.clone()), budget))
+    }
+
+    /// Opens a piece of a plain tar that begins and ends with whole entries. It has no digest, and whatever its first bytes
+    /// are, it is not compressed.
+    pub fn piece<R: Read + Send + 'static>(plain: R, budget: Budget) -> Self {
+        Self::over(Stream::unhashed(Box::new(plain), budget.clone()), budget)
+    }
+
+    fn over(stream: Stream, budget: Budget) -> Self {
+        Self {
+            stream,
             budget,
             entry: 0,
             left: 0,
@@ -51,7 +61,7 @@ impl LayerReader {
             ended: false,
             warnings: Vec::new(),
             unsaid: 0,
-        })
+        }
     }
 
     /// The next entry. The content of a file is read with [`LayerReader::read_content`] before the next call, or passed
@@ -141,10 +151,19 @@ impl LayerReader {
 
     /// Passes over what is left of the entry in hand.
     fn finish_entry(&mut self) -> Result<(), LayerError> {
-        let rest = std::mem::take(&mut self.left) + std::mem::take(&mut self.padding);
+        let (left, padding) = (std::mem::take(&mut self.left), std::mem::take(&mut self.padding));
         self.map = None;
         (self.at, self.size) = (0, 0);
-        self.stream.skip(rest)
+        self.stream.skip(left)?;
+        let mut block = [0; BLOCK];
+        let zeros = block.get_mut(..usize::try_from(padding).unwrap_or(BLOCK)).unwrap_or_default();
+        match self.stream.fill(zeros)? {
+            // `umoci insert` ends an archive with its last content, as it stands: all of that is there.
+            0 if padding > 0 => self.warn("the archive ends without padding its last entry", b""),
+            read if read as u64 == padding => {}
+            _ => return Err(truncated()),
+        }
+        Ok(())
     }
 
     fn advance(&mut self) -> Result<Step, LayerError> {

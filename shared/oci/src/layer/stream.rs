@@ -10,14 +10,21 @@ use crate::limits::Budget;
 /// The uncompressed bytes.
 pub(super) struct Stream {
     source: Source,
-    hash: Sha256,
+    /// None for what is no layer of its own: its digest is nobody's.
+    hash: Option<Sha256>,
     budget: Budget,
     count: u64,
+    waste: Vec<u8>,
 }
 
 impl Stream {
     pub(super) fn new(source: Source, budget: Budget) -> Self {
-        Self { source, hash: Sha256::new(), budget, count: 0 }
+        Self { source, hash: Some(Sha256::new()), budget, count: 0, waste: Vec::new() }
+    }
+
+    /// The same, and nobody asks for a digest.
+    pub(super) fn unhashed(source: Source, budget: Budget) -> Self {
+        Self { hash: None, ..Self::new(source, budget) }
     }
 
     pub(super) fn count(&self) -> u64 {
@@ -33,7 +40,9 @@ impl Stream {
                     if !self.budget.bytes(read as u64) {
                         return Err(too_large());
                     }
-                    self.hash.update(into.get(..read).unwrap_or_default());
+                    if let Some(hash) = &mut self.hash {
+                        hash.update(into.get(..read).unwrap_or_default());
+                    }
                     return Ok(read);
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -61,13 +70,16 @@ impl Stream {
 
     /// Passes over bytes.
     pub(super) fn skip(&mut self, mut bytes: u64) -> Result<(), LayerError> {
-        let mut waste = vec![0; 64 << 10];
+        // Most often there is nothing, and a buffer for each entry would cost more than its header.
+        let mut waste = std::mem::take(&mut self.waste);
         while bytes > 0 {
+            waste.resize(64 << 10, 0);
             let most = usize::try_from(bytes).unwrap_or(usize::MAX).min(waste.len());
             let part = waste.get_mut(..most).unwrap_or_default();
             self.exact(part)?;
             bytes -= most as u64;
         }
+        self.waste = waste;
         Ok(())
     }
 
@@ -85,7 +97,7 @@ impl Stream {
     }
 
     pub(super) fn digest(&self) -> [u8; 32] {
-        self.hash.clone().finalize().into()
+        self.hash.clone().unwrap_or_default().finalize().into()
     }
 }
 

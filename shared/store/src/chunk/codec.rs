@@ -94,11 +94,13 @@ impl FromStr for Codec {
     }
 }
 
-/// The compression contexts of one thread, made once for each codec: a context is a megabyte or more, too much to
-/// allocate and fault in again for every chunk.
+/// The contexts of one thread for compressing and decompressing, made once for each codec: one is a megabyte or more,
+/// too much to allocate and fault in again for every chunk.
 #[derive(Default)]
-pub(crate) struct Compressors {
+pub(crate) struct Engines {
     made: Vec<(Codec, Engine)>,
+    unzstd: Option<zstd::bulk::Decompressor<'static>>,
+    gunzip: Option<libdeflater::Decompressor>,
 }
 
 enum Engine {
@@ -106,7 +108,7 @@ enum Engine {
     Gzip(libdeflater::Compressor),
 }
 
-impl Compressors {
+impl Engines {
     /// Fills `out` with the chunk of `plain`. The same input gives the same bytes on every thread.
     pub(crate) fn compress(&mut self, codec: Codec, plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
         match self.engine(codec)? {
@@ -122,6 +124,35 @@ impl Compressors {
             }
         }
         Ok(())
+    }
+
+    /// Fills `out` with the plain bytes of a chunk, which are `plain` many. Its checksum is checked.
+    pub(crate) fn decompress(
+        &mut self,
+        codec: Codec,
+        chunk: &[u8],
+        plain: usize,
+        out: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        out.clear();
+        match codec {
+            Codec::Zstd { .. } => {
+                let context = match &mut self.unzstd {
+                    Some(context) => context,
+                    None => self.unzstd.insert(zstd::bulk::Decompressor::new()?),
+                };
+                out.reserve(plain);
+                context.decompress_to_buffer(chunk, out)?;
+            }
+            Codec::Gzip { .. } => {
+                let context = self.gunzip.get_or_insert_with(libdeflater::Decompressor::new);
+                out.resize(plain, 0);
+                let length = context.gzip_decompress(chunk, out).map_err(io::Error::other)?;
+                out.truncate(length);
+            }
+        }
+        let wrong = || io::Error::new(io::ErrorKind::InvalidData, "a chunk has not the length it should");
+        if out.len() == plain { Ok(()) } else { Err(wrong()) }
     }
 
     fn engine(&mut self, codec: Codec) -> io::Result<&mut Engine> {
@@ -173,12 +204,12 @@ mod tests {
     #[test]
     fn a_chunk_declares_its_content_and_nothing_of_its_maker() {
         let plain = b"the same bytes, again and again; ".repeat(4000);
-        let mut compressors = Compressors::default();
+        let mut engines = Engines::default();
         let mut out = Vec::new();
-        compressors.compress(Codec::default(), &plain, &mut out).unwrap();
+        engines.compress(Codec::default(), &plain, &mut out).unwrap();
         assert_eq!(zstd::zstd_safe::get_frame_content_size(&out).unwrap(), Some(plain.len() as u64));
         assert_eq!(zstd::zstd_safe::find_frame_compressed_size(&out).unwrap(), out.len(), "one frame");
-        compressors.compress(Codec::Gzip { level: 6 }, &plain, &mut out).unwrap();
+        engines.compress(Codec::Gzip { level: 6 }, &plain, &mut out).unwrap();
         assert_eq!(out[..8], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0], "no flags, no time");
         assert_eq!(out[9], 255, "no operating system");
     }
@@ -188,7 +219,7 @@ mod tests {
         let mut noise = vec![0; 10_000];
         blake3::Hasher::new().finalize_xof().fill(&mut noise);
         let mut out = Vec::new();
-        Compressors::default().compress(Codec::default(), &noise, &mut out).unwrap();
+        Engines::default().compress(Codec::default(), &noise, &mut out).unwrap();
         assert!(zstd::bulk::decompress(&out, 10_000).unwrap() == noise);
         // Noise is stored as it is: without a checksum any byte of it would do.
         out[5000] ^= 1;
@@ -204,7 +235,7 @@ mod tests {
         {
             for length in [0, 1, 4999, 300_001] {
                 let mut out = Vec::new();
-                Compressors::default().compress(codec, &noise[..length], &mut out).unwrap();
+                Engines::default().compress(codec, &noise[..length], &mut out).unwrap();
                 assert!(out.len() <= codec.bound(length), "{codec} {length}");
             }
         }

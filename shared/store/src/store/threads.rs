@@ -1,13 +1,13 @@
 //! The threads that compress, started once and shared by every import of the process.
 
-use crate::{chunk::Compressors, error::Error};
+use crate::{chunk::Engines, error::Error};
 use std::{
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
 };
 
 /// Work for one thread, with that thread's own compression contexts.
-type Job = Box<dyn FnOnce(&mut Compressors) + Send>;
+type Job = Box<dyn FnOnce(&mut Engines) + Send>;
 
 /// The queue has no bound of its own: every job holds buffers of a writer's budget, which is one.
 pub(crate) struct Threads {
@@ -29,7 +29,7 @@ impl Threads {
     }
 
     /// Queues a job. One that is never run is dropped, and whoever waits for its answer sees that.
-    pub(crate) fn run(&self, job: impl FnOnce(&mut Compressors) + Send + 'static) {
+    pub(crate) fn run(&self, job: impl FnOnce(&mut Engines) + Send + 'static) {
         if let Some(jobs) = &self.jobs {
             let _ = jobs.send(Box::new(job));
         }
@@ -37,12 +37,12 @@ impl Threads {
 }
 
 fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
-    let mut compressors = Compressors::default();
+    let mut engines = Engines::default();
     loop {
         // The guard is gone before the job runs: threads wait for the queue, never for each other's work.
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match next {
-            Ok(job) => job(&mut compressors),
+            Ok(job) => job(&mut engines),
             Err(mpsc::RecvError) => return,
         }
     }
@@ -51,7 +51,9 @@ fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
 impl Drop for Threads {
     fn drop(&mut self) {
         self.jobs = None;
-        for thread in self.running.drain(..) {
+        // The last who lets go of the store may be a job on one of these threads: it does not wait for itself.
+        let here = thread::current().id();
+        for thread in self.running.drain(..).filter(|thread| thread.thread().id() != here) {
             let _ = thread.join();
         }
     }

@@ -1,0 +1,192 @@
+//! Buffers within a byte budget: what bounds an intake's memory and makes its callers wait for the slower threads.
+
+use std::{
+    mem,
+    ops::{Deref, DerefMut},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// Requests are rounded up to this, so that buffers fit the next chunk too.
+const STEP: usize = 64 << 10;
+
+/// Hands out buffers that together, kept for reuse or in use, never exceed the limit.
+#[derive(Clone)]
+pub(super) struct Budget(Arc<Shared>);
+
+struct Shared {
+    limit: usize,
+    state: Mutex<State>,
+    freed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    used: usize,
+    idle: Vec<Vec<u8>>,
+    idle_bytes: usize,
+    peak: usize,
+    closed: bool,
+}
+
+/// Nobody gives buffers out any more.
+#[derive(Debug)]
+pub(super) struct Closed;
+
+impl Budget {
+    pub(super) fn new(limit: usize) -> Budget {
+        Budget(Arc::new(Shared { limit, state: Mutex::default(), freed: Condvar::new() }))
+    }
+
+    /// The most bytes that were in use or kept at once.
+    pub(super) fn peak(&self) -> usize {
+        self.0.lock().peak
+    }
+
+    /// Ends every wait, and every later one.
+    pub(super) fn close(&self) {
+        self.0.lock().closed = true;
+        self.0.freed.notify_all();
+    }
+
+    /// Two empty buffers of at least these sizes, both or none: whoever held one while waiting for the other would wait
+    /// for ever when enough others do the same.
+    pub(super) fn try_pair(&self, sizes: (usize, usize)) -> Result<Option<(Buf, Buf)>, Closed> {
+        self.0.lock().pair(self, sizes)
+    }
+
+    /// The same, waiting up to `patience` for others to give theirs back.
+    pub(super) fn pair(&self, sizes: (usize, usize), patience: Duration) -> Result<Option<(Buf, Buf)>, Closed> {
+        let mut state = self.0.lock();
+        if let Some(pair) = state.pair(self, sizes)? {
+            return Ok(Some(pair));
+        }
+        state = self.0.freed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0;
+        state.pair(self, sizes)
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn pair(&mut self, budget: &Budget, (one, other): (usize, usize)) -> Result<Option<(Buf, Buf)>, Closed> {
+        if self.closed {
+            return Err(Closed);
+        }
+        let limit = budget.0.limit;
+        let round = |size: usize| size.max(1).next_multiple_of(STEP);
+        // What is above the limit would wait for ever; it is granted alone instead.
+        let alone = self.used == 0;
+        if !alone && self.used + round(one) + round(other) > limit {
+            return Ok(None);
+        }
+        let (one, other) = (self.grant(limit, round(one)), self.grant(limit, round(other)));
+        let buf = |bytes: Vec<u8>| Buf { granted: bytes.capacity(), bytes, budget: budget.clone() };
+        Ok(Some((buf(one), buf(other))))
+    }
+
+    fn grant(&mut self, limit: usize, size: usize) -> Vec<u8> {
+        // A quarter more at most, or small chunks would sit in large buffers and starve the rest.
+        let fits = |buffer: &Vec<u8>| (size..=size + size / 4).contains(&buffer.capacity());
+        let bytes = match self.idle.iter().position(fits) {
+            Some(at) => {
+                let bytes = self.idle.swap_remove(at);
+                self.idle_bytes -= bytes.capacity();
+                bytes
+            }
+            None => {
+                while self.used + self.idle_bytes + size > limit
+                    && let Some(bytes) = self.idle.pop()
+                {
+                    self.idle_bytes -= bytes.capacity();
+                }
+                Vec::with_capacity(size)
+            }
+        };
+        self.used += bytes.capacity();
+        self.peak = self.peak.max(self.used + self.idle_bytes);
+        bytes
+    }
+}
+
+/// A buffer of the budget; dropping it gives it back.
+pub(super) struct Buf {
+    bytes: Vec<u8>,
+    granted: usize,
+    budget: Budget,
+}
+
+impl Deref for Buf {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.bytes
+    }
+}
+
+impl DerefMut for Buf {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+}
+
+impl Drop for Buf {
+    fn drop(&mut self) {
+        let mut bytes = mem::take(&mut self.bytes);
+        bytes.clear();
+        let mut state = self.budget.0.lock();
+        state.used -= self.granted;
+        if state.used + state.idle_bytes + bytes.capacity() <= self.budget.0.limit {
+            state.idle_bytes += bytes.capacity();
+            state.idle.push(bytes);
+        }
+        drop(state);
+        self.budget.0.freed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{sync::mpsc, thread};
+
+    fn pair(budget: &Budget, one: usize, other: usize) -> Option<(Buf, Buf)> {
+        budget.try_pair((one, other)).unwrap()
+    }
+
+    #[test]
+    fn the_limit_holds_and_buffers_come_back() {
+        let budget = Budget::new(4 * STEP);
+        let (a, b) = (pair(&budget, STEP, STEP).unwrap(), pair(&budget, 1, 1).unwrap());
+        assert!(pair(&budget, 1, 1).is_none());
+        drop(b);
+        let again = pair(&budget, 100, 100).expect("room again");
+        drop((a, again));
+        assert_eq!(budget.0.lock().used, 0);
+        // Kept buffers make way for sizes they do not fit.
+        assert_eq!(pair(&budget, 3 * STEP, STEP).unwrap().0.capacity(), 3 * STEP);
+        assert_eq!(budget.peak(), 4 * STEP);
+        assert!(pair(&budget, 9 * STEP, STEP).is_some(), "too much, but alone");
+    }
+
+    #[test]
+    fn one_who_waits_is_woken() {
+        let budget = Budget::new(2 * STEP);
+        let held = pair(&budget, 1, 1);
+        let (tell, told) = mpsc::channel();
+        let waiter = thread::spawn({
+            let budget = budget.clone();
+            move || tell.send(budget.pair((STEP, 1), Duration::from_secs(600)).unwrap().is_some())
+        });
+        assert!(told.try_recv().is_err(), "nothing to grant yet");
+        drop(held);
+        assert!(told.recv().unwrap());
+        waiter.join().unwrap().unwrap();
+        budget.close();
+        assert!(budget.pair((1, 1), Duration::ZERO).is_err());
+    }
+}
