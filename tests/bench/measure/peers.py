@@ -29,7 +29,7 @@ def buildah(registry, image, work, _):
         target = f"docker://{registry}/{image.split(':')[0]}:buildah"
         run(*own, "push", "--tls-verify=false", "--format", "oci", "localhost/flat", target)
     finally:
-        run("sh", "-c", f"umount {work}/root/overlay 2>/dev/null || true")
+        run("sh", "-c", f"umount --recursive {work}/root/overlay 2>/dev/null || true")
 
 
 def crane(registry, image, work, _):
