@@ -1,4 +1,6 @@
-//! `platen storage`: what the hub's images take.
+//! `platen storage`: what the hub's images take, by source and in all.
+//!
+//! SHARED of a source is what other sources use too; of all, what sharing saves.
 
 use anyhow::Result;
 use clap::Args;
@@ -23,15 +25,30 @@ pub(crate) async fn run(args: &Storage) -> Result<()> {
     if args.output == Format::Json {
         return output::json(&storage);
     }
-    let limit = storage.limit.map_or_else(|| "none".to_owned(), size);
-    output::table(
-        &["IMAGES", "FLAT", "USED", "SHARED", "LIMIT"],
-        [vec![
-            storage.images.to_string(),
-            size(storage.flat),
-            size(storage.used),
-            size(storage.flat.saturating_sub(storage.used)),
-            limit,
-        ]],
-    )
+    let mut rows: Vec<Vec<String>> = storage
+        .sources
+        .iter()
+        .map(|s| {
+            let shared = s.used.saturating_sub(s.own);
+            vec![s.source.clone(), s.images.to_string(), size(s.flat), size(s.used), size(shared), size(s.own)]
+        })
+        .collect();
+    rows.push(vec![
+        "(all)".to_owned(),
+        storage.images.to_string(),
+        size(storage.flat),
+        size(storage.used),
+        size(storage.shared),
+        String::new(),
+    ]);
+    output::table(&["SOURCE", "IMAGES", "FLAT", "USED", "SHARED", "OWN"], rows)?;
+    eprintln!();
+    eprintln!("Not used by any image, to be reclaimed: {}.", size(storage.dead));
+    if let Some(limit) = storage.limit {
+        eprintln!("The hub may use {}.", size(limit));
+    }
+    if storage.damaged > 0 {
+        eprintln!("{} images have damaged bytes: import them again.", storage.damaged);
+    }
+    Ok(())
 }

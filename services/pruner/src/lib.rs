@@ -11,6 +11,8 @@ use tokio::task::JoinSet;
 
 mod on_image_prune_requested;
 mod on_image_pruned;
+mod rewrite;
+mod scrub;
 mod sweep;
 
 /// Prunes and reclaims until shutdown.
@@ -22,6 +24,7 @@ pub async fn run(cx: Context) -> Result<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(on_image_prune_requested::run(cx.clone()));
     tasks.spawn(on_image_pruned::run(cx.clone(), store.clone()));
+    tasks.spawn(scrub::run(cx.clone(), store.clone()));
     tasks.spawn(sweep::run(cx, store));
     while tasks.join_next().await.is_some() {}
     Ok(())

@@ -5,6 +5,8 @@ use model::event::{Event, ImagePruned};
 use store::Store;
 use tracing::{info, warn};
 
+use crate::rewrite;
+
 /// Reclaims whenever the bell rings, and by the clock, until shutdown.
 pub(crate) async fn run(cx: Context, store: Store) {
     let mut pull = cx.bus.pull(bus::IMAGES, "pruner-image-pruned", ImagePruned::SUBJECT);
@@ -23,9 +25,15 @@ pub(crate) async fn run(cx: Context, store: Store) {
 }
 
 async fn reclaim(cx: &Context, store: &Store) -> anyhow::Result<()> {
-    while cx.db.reclaim_next().await? {}
+    let mut freed = false;
+    while cx.db.reclaim_next().await? {
+        freed = true;
+    }
     while let Some(pack) = cx.db.kill_pack().await? {
         info!(pack.id = pack, "nobody needs a pack any more");
+    }
+    if freed {
+        rewrite::run(cx, store).await?;
     }
     for pack in cx.db.dead_packs(cx.config.grace(), 100).await? {
         store.delete_pack(pack.parse()?).await?;

@@ -13,6 +13,9 @@ const EVERY: Duration = Duration::from_secs(60);
 /// be restoring a database.
 const ORPHAN_AGE: Duration = Duration::from_secs(3600);
 
+/// An unfinished one is nobody's once its row is gone.
+const PART_AGE: Duration = Duration::from_secs(60);
+
 /// Events stay in the ledger this long.
 const LEDGER: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -36,11 +39,13 @@ async fn sweep(cx: &Context, store: &Store) -> anyhow::Result<()> {
         }
     }
     for pack in store.list_packs().await? {
-        if pack.age > ORPHAN_AGE && !cx.db.pack_is_known(&pack.id.to_string()).await? {
+        let age = if pack.finished { ORPHAN_AGE } else { PART_AGE };
+        if pack.age > age && !cx.db.pack_is_known(&pack.id.to_string()).await? {
             store.delete_pack(pack.id).await?;
             info!(pack.id = %pack.id, "a pack without a row was dropped");
         }
     }
+    crate::rewrite::run(cx, store).await?;
     cx.db.forget_events(LEDGER).await?;
     Ok(())
 }

@@ -93,6 +93,12 @@ pub struct Config {
     /// How long the bytes of a pruned image stay on disk, in seconds: pulls under way end in peace.
     #[arg(long, env = "PLATEN_RECLAIM_GRACE", default_value_t = 60)]
     pub reclaim_grace: u64,
+    /// Bytes a second that a scrub reads at the most; 0 for none.
+    #[arg(long, env = "PLATEN_SCRUB_RATE", default_value_t = 8 << 20)]
+    pub scrub_rate: u64,
+    /// Seconds after which what is stored is read again.
+    #[arg(long, env = "PLATEN_SCRUB_EVERY", default_value_t = 86_400)]
+    pub scrub_every: u64,
 }
 
 impl Config {

@@ -2,7 +2,7 @@
 
 use model::HubId;
 
-use crate::{Db, Result, bigint, bytes};
+use crate::{Db, Result, bigint};
 
 /// A hub.
 #[derive(Debug, Clone)]
@@ -45,31 +45,6 @@ impl Db {
         .fetch_optional(&self.pool)
         .await?;
         Ok(row.map(|r| Hub { id: HubId::stored(r.id), identifier: r.identifier }))
-    }
-
-    /// What a hub uses: each chunk its images use counted once.
-    ///
-    /// # Errors
-    /// When the database is away.
-    pub async fn storage(&self, hub: &HubId) -> Result<model::api::Storage> {
-        let row = sqlx::query!(
-            r#"select
-                (select coalesce(sum(c.length), 0)::bigint from hub_chunk u join chunk c on c.id = u.chunk_id
-                    where u.hub_id = h.id) as "used!",
-                (select coalesce(sum(i.size), 0)::bigint from image i where i.hub_id = h.id and i.state = 'live') as "flat!",
-                (select count(*) from image i where i.hub_id = h.id and i.state = 'live') as "images!",
-                h.storage_limit
-            from hub h where h.id = $1"#,
-            hub.as_str()
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(model::api::Storage {
-            used: bytes(row.used),
-            flat: bytes(row.flat),
-            images: row.images,
-            limit: row.storage_limit.map(bytes),
-        })
     }
 
     /// Sets the most a hub may use, in bytes.

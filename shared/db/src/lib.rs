@@ -22,6 +22,7 @@ pub mod log;
 pub mod outbox;
 pub mod prune;
 pub mod source;
+pub mod storage;
 pub mod store;
 mod tx;
 pub mod upload;

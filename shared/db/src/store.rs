@@ -10,6 +10,8 @@ pub mod layer;
 pub mod proof;
 pub mod recipe;
 pub mod reclaim;
+pub mod rewrite;
+pub mod scrub;
 pub mod served;
 
 pub use checkpoint::Checkpoint;

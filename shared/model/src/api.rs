@@ -12,7 +12,7 @@ pub use image::{
     CreateImage, Event as LedgerEvent, Events, FlatInfo, Image, ImageState, Override, SourceRef, StateError,
     Task, TaskAction, UpdateImage, UploadTicket,
 };
-pub use prune::{Job, Prune, PruneContents, PruneReport, PrunedImage, Storage};
+pub use prune::{Job, Prune, PruneContents, PruneReport, PrunedImage, SourceStorage, Storage};
 pub use source::{CreateSource, Source, UpdateSource};
 
 /// A successful answer.

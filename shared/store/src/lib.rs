@@ -15,7 +15,7 @@ pub use error::Error;
 pub use intake::{
     Assembled, Checkpoint, Chunk, ChunkUse, Intake, Large, NewChunk, Part, Prove, Proved, Written, WrittenPack,
 };
-pub use pack::{PackEntry, PackId};
+pub use pack::{Copied, Kept, PackEntry, PackId};
 pub use read::RunReader;
 pub use recipe::{Run, merge_runs};
 pub use store::{Store, StoreConfig};

@@ -1,9 +1,11 @@
 //! Packs: immutable objects that hold the new chunks of one import.
 
 mod file;
+mod kept;
 mod sweep;
 
 pub(crate) use file::PackFile;
+pub use kept::{Copied, Kept};
 pub use sweep::PackEntry;
 
 use std::{fmt, str::FromStr};

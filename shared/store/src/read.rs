@@ -9,14 +9,13 @@ pub use reader::RunReader;
 
 use crate::{
     Store,
-    disk::Disk,
     error::Error,
     recipe::{self, Run},
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use piece::Pieces;
-use std::{collections::HashMap, io, ops::Range};
+use std::{io, ops::Range};
 
 /// Pieces read before they are asked for: the disk works on one while the other is sent.
 const READ_AHEAD: usize = 2;
@@ -35,9 +34,8 @@ impl Store {
     ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + Unpin + use<>, Error> {
         let runs = recipe::slice(&runs, range)?;
         let disk = self.disk().clone();
-        let checked =
-            tokio::task::spawn_blocking(move || check(&disk, &runs).map(|()| Pieces::new(&disk, runs)));
-        let pieces = checked.await.map_err(|error| Error::io("read a blob")(io::Error::other(error)))??;
+        let opened = tokio::task::spawn_blocking(move || Pieces::open(&disk, runs));
+        let pieces = opened.await.map_err(|error| Error::io("read a blob")(io::Error::other(error)))??;
         let buffers = self.buffers().clone();
         let read = move |piece: piece::Piece| {
             let buffers = buffers.clone();
@@ -63,26 +61,6 @@ impl Store {
         let total = runs.iter().try_fold(0u64, |sum, run| sum.checked_add(run.length));
         let total = total.ok_or_else(|| Error::Damaged("a recipe is longer than any blob can be".into()))?;
         let runs = recipe::slice(runs, 0..total)?;
-        check(self.disk(), &runs)?;
-        Ok(RunReader::new(Pieces::new(self.disk(), runs), self.buffers().clone()))
+        Ok(RunReader::new(Pieces::open(self.disk(), runs)?, self.buffers().clone()))
     }
-}
-
-/// Every pack is there and as long as the runs need.
-fn check(disk: &Disk, runs: &[Run]) -> Result<(), Error> {
-    let mut sizes = HashMap::new();
-    for run in runs {
-        let size = match sizes.get(&run.pack) {
-            Some(size) => *size,
-            None => {
-                let size = disk.pack_size(run.pack)?;
-                sizes.insert(run.pack, size);
-                size
-            }
-        };
-        if run.offset.checked_add(run.length).is_none_or(|end| end > size) {
-            return Err(recipe::beyond(run));
-        }
-    }
-    Ok(())
 }

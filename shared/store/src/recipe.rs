@@ -65,7 +65,11 @@ pub(crate) fn slice(runs: &[Run], range: Range<u64>) -> Result<Vec<Run>, Error> 
 
 /// A run that ends behind its pack.
 pub(crate) fn beyond(run: &Run) -> Error {
-    Error::Damaged(format!("pack {} is shorter than the chunks it should hold", run.pack))
+    too_short(run.pack)
+}
+
+pub(crate) fn too_short(pack: PackId) -> Error {
+    Error::Damaged(format!("pack {pack} is shorter than the chunks it should hold"))
 }
 
 #[cfg(test)]

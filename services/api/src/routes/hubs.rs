@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
+use axum::routing::{get, post};
 use model::api::Storage;
 use serde::Serialize;
 
@@ -14,6 +14,7 @@ pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/v1/hubs/current", get(current))
         .route("/v1/hubs/current/image-storage", get(storage))
+        .route("/v1/hubs/current/image-storage/scrub", post(scrub))
 }
 
 #[derive(Debug, Serialize)]
@@ -27,5 +28,11 @@ async fn current(Caller(who): Caller) -> Answer<Hub> {
 }
 
 async fn storage(State(app): State<App>, Caller(who): Caller) -> Answer<Storage> {
+    Ok(data(app.cx.db.storage(&who.hub).await?))
+}
+
+/// Has everything that is stored read again, at the rate that scrubs have.
+async fn scrub(State(app): State<App>, Caller(who): Caller) -> Answer<Storage> {
+    app.cx.db.scrub_all().await?;
     Ok(data(app.cx.db.storage(&who.hub).await?))
 }

@@ -250,6 +250,7 @@ fn new_chunk(chunk: store::NewChunk) -> NewChunk {
         offset: chunk.offset,
         length: chunk.length,
         plain: chunk.plain,
+        sum: chunk.sum,
         proof: chunk.proof,
     }
 }

@@ -16,6 +16,8 @@ pub struct NewChunk {
     pub length: u32,
     /// Plain bytes.
     pub plain: u32,
+    /// BLAKE3 of its compressed bytes.
+    pub sum: [u8; 32],
     /// What reading it back found, if it is a batch.
     pub proof: Option<Vec<u8>>,
 }
@@ -70,7 +72,7 @@ impl Db {
             r#"with found as (
                 select c.id, c.digest, c.pack_id, c."offset", c.length, c.plain from chunk c
                 join pack p on p.id = c.pack_id and p.state = 'live'
-                where c.digest = any($1) and c.codec = $2 for share of p),
+                where c.digest = any($1) and c.codec = $2 and not c.damaged for share of p),
             held as (
                 insert into pack_hold (pack_id, image_id, attempt) select distinct pack_id, $3, $4::bigint from found
                 on conflict (pack_id, image_id) do update set attempt = excluded.attempt)

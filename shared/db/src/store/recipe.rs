@@ -236,7 +236,7 @@ impl Tx {
 
     async fn pack_is_live(&mut self, pack: &str, size: u64) -> Result<()> {
         let done = sqlx::query!(
-            "update pack set state = 'live', size = $2 where id = $1 and state = 'writing'",
+            "update pack set state = 'live', size = $2, scrubbed_at = now() where id = $1 and state = 'writing'",
             pack,
             bigint(size)
         )
@@ -256,18 +256,23 @@ impl Tx {
         let offsets: Vec<i64> = new.iter().map(|c| bigint(c.offset)).collect();
         let lengths: Vec<i32> = new.iter().map(|c| i32::try_from(c.length).unwrap_or(i32::MAX)).collect();
         let plains: Vec<i32> = new.iter().map(|c| i32::try_from(c.plain).unwrap_or(i32::MAX)).collect();
-        // One order for everybody, so that two imports never wait for each other in a circle.
+        let sums: Vec<Vec<u8>> = new.iter().map(|c| c.sum.to_vec()).collect();
+        // One order for everybody, so that two imports never wait for each other in a circle. A damaged chunk is healed by
+        // the same bytes.
         sqlx::query!(
-            r#"insert into chunk (digest, codec, pack_id, "offset", length, plain)
-               select n.digest, $2, $1, n.at, n.length, n.plain
-               from unnest($3::bytea[], $4::bigint[], $5::int[], $6::int[]) as n (digest, at, length, plain)
-               order by n.digest on conflict (digest, codec) do nothing"#,
+            r#"insert into chunk (digest, codec, pack_id, "offset", length, plain, sum)
+               select n.digest, $2, $1, n.at, n.length, n.plain, n.sum
+               from unnest($3::bytea[], $4::bigint[], $5::int[], $6::int[], $7::bytea[]) as n (digest, at, length, plain, sum)
+               order by n.digest
+               on conflict (digest, codec) do update set pack_id = excluded.pack_id, "offset" = excluded."offset", damaged = false
+                  where chunk.damaged and chunk.length = excluded.length and chunk.sum = excluded.sum"#,
             pack,
             codec,
             &digests,
             &offsets,
             &lengths,
-            &plains
+            &plains,
+            &sums
         )
         .execute(self.conn())
         .await?;

@@ -92,7 +92,7 @@ impl Db {
                     and not exists (select 1 from chunk c join hub_chunk u on u.chunk_id = c.id where c.pack_id = p.id)
                     and not exists (select 1 from pack_hold h join image i on i.id = h.image_id
                         where h.pack_id = p.id and i.attempt = h.attempt and i.lease_until > now()))
-                or (p.state = 'writing' and not exists (
+                or (p.state = 'writing' and coalesce(p.lease_until < now(), true) and not exists (
                     select 1 from image i where i.id = p.image_id and i.attempt = p.attempt and i.lease_until > now()))
              limit 1 for update skip locked"
         )
@@ -113,6 +113,7 @@ impl Db {
             return Ok(None);
         }
         sqlx::query!("delete from chunk where pack_id = $1", pack).execute(&mut *tx).await?;
+        sqlx::query!("delete from pack_hold where pack_id = $1", pack).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(Some(pack))
     }

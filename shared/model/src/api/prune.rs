@@ -77,8 +77,31 @@ pub struct Storage {
     pub used: u64,
     /// The sum of the flat layers of its live images: what they would take without sharing.
     pub flat: u64,
+    /// What sharing saves: `flat` less `used`.
+    pub shared: u64,
+    /// Bytes of the whole store that no image of any hub uses, until they are reclaimed.
+    pub dead: u64,
     /// Live images.
     pub images: i64,
+    /// Live images with bytes that a scrub found damaged; importing them again heals them.
+    pub damaged: i64,
     /// The most the hub may use; null for no limit.
     pub limit: Option<u64>,
+    /// The same by source, the largest first.
+    pub sources: Vec<SourceStorage>,
+}
+
+/// What the live images of a source take. All bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceStorage {
+    /// The source's identifier.
+    pub source: String,
+    /// Live images.
+    pub images: i64,
+    /// The sum of their flat layers.
+    pub flat: u64,
+    /// Compressed bytes of the chunks they use, each counted once.
+    pub used: u64,
+    /// Those of them that no other source of the hub uses: what is freed when all of them go.
+    pub own: u64,
 }

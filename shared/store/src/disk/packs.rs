@@ -3,25 +3,38 @@
 use super::Disk;
 use crate::{chunk::Located, error::Error, pack::PackId};
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, ErrorKind},
     os::unix::fs::FileExt,
 };
 
 impl Disk {
-    /// The size of a finished pack in bytes.
-    pub(crate) fn pack_size(&self, id: PackId) -> Result<u64, Error> {
-        match fs::metadata(self.path(&id.object())) {
-            Ok(metadata) => Ok(metadata.len()),
-            Err(error) => Err(missing(id, error)),
-        }
+    /// A finished pack, opened, and its size in bytes.
+    pub(crate) fn open_pack(&self, id: PackId) -> Result<(File, u64), Error> {
+        let open = || {
+            let file = File::open(self.path(&id.object()))?;
+            let size = file.metadata()?.len();
+            Ok((file, size))
+        };
+        open().map_err(|error| missing(id, error))
     }
 
     /// Fills `out` with the compressed bytes of a chunk.
     pub(crate) fn read_chunk(&self, chunk: &Located, out: &mut Vec<u8>) -> Result<(), Error> {
-        let file = File::open(self.path(&chunk.pack.object())).map_err(|error| missing(chunk.pack, error))?;
-        out.resize(chunk.length as usize, 0);
-        file.read_exact_at(out, chunk.offset).map_err(|error| missing(chunk.pack, error))
+        self.read_span(chunk.pack, chunk.offset, chunk.length, out)
+    }
+
+    /// Fills `out` with some bytes of a pack.
+    pub(crate) fn read_span(
+        &self,
+        pack: PackId,
+        offset: u64,
+        length: u32,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let file = File::open(self.path(&pack.object())).map_err(|error| missing(pack, error))?;
+        out.resize(length as usize, 0);
+        file.read_exact_at(out, offset).map_err(|error| missing(pack, error))
     }
 }
 

@@ -147,12 +147,13 @@ impl Inner {
             engines.compress(codec, &plain, &mut out).map_err(Error::io("compress a chunk"))?;
             drop(plain);
             let length = u32::try_from(out.len()).map_err(|_| Error::Setting("a chunk above 4 GiB".into()))?;
+            let sum = *blake3::hash(&out).as_bytes();
             let pack = inner.pack()?;
             let offset = pack.append(&out)?;
             if pack.is_due() {
                 inner.flush_early(pack);
             }
-            inner.table()?.set(chunk, Place::Written { offset, length });
+            inner.table()?.set(chunk, Place::Written { offset, length, sum });
             Ok(())
         });
     }

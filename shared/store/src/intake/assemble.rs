@@ -182,7 +182,7 @@ impl Line<'_> {
             let entry = table.entry(chunk)?;
             let (digest, plain) = (entry.digest, entry.plain);
             match entry.place {
-                Place::Written { offset, length } => {
+                Place::Written { offset, length, .. } => {
                     let proven = entry.proof.is_some();
                     return Ok(Some(Stored { digest, offset, length, plain, proven, known: None }));
                 }

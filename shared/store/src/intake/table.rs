@@ -18,7 +18,7 @@ pub(super) enum Place {
     /// The index was not asked yet, or the chunk is being compressed.
     Coming,
     /// In the import's own pack.
-    Written { offset: u64, length: u32 },
+    Written { offset: u64, length: u32, sum: [u8; 32] },
     /// In a pack of earlier.
     Known(Located),
 }
@@ -91,10 +91,10 @@ impl Table {
     pub(super) fn take(&mut self, codec: Codec) -> Chunks {
         let mut new: Vec<(usize, NewChunk)> = Vec::new();
         for (number, entry) in self.chunks.iter_mut().enumerate() {
-            if let Place::Written { offset, length } = entry.place {
+            if let Place::Written { offset, length, sum } = entry.place {
                 let key = ChunkKey { digest: entry.digest, codec };
                 let proof = entry.proof.take();
-                new.push((number, NewChunk { key, offset, length, plain: entry.plain, proof }));
+                new.push((number, NewChunk { key, offset, length, plain: entry.plain, sum, proof }));
             }
         }
         new.sort_unstable_by_key(|(_, chunk)| chunk.offset);
@@ -166,6 +166,8 @@ pub struct NewChunk {
     pub length: u32,
     /// Plain length in bytes.
     pub plain: u32,
+    /// BLAKE3 of its compressed bytes.
+    pub sum: [u8; 32],
     /// What reading it back found, if it was one to prove.
     pub proof: Option<Vec<u8>>,
 }

@@ -18,16 +18,17 @@ impl Index {
     /// What the import's final transaction does; returns the blob's runs.
     pub fn commit(&self, layer: &Layer) -> Vec<Run> {
         let mut rows = self.0.lock().unwrap();
-        for new in &layer.new {
+        for new in &layer.written.new {
             let chunk = rows.len() as i64 + 1;
-            let pack = layer.pack.expect("new chunks have a pack").id;
-            let row = Located { chunk, pack, offset: new.offset, length: new.length, plain: new.plain };
+            let pack = layer.written.pack.expect("new chunks have a pack").id;
+            let (offset, length, plain, proven) = (new.offset, new.length, new.plain, new.proof.is_some());
+            let row = Located { chunk, pack, offset, length, plain, proven };
             assert_eq!(rows.insert(new.key, row), None, "a known chunk was written again");
         }
         let by_id: HashMap<i64, Located> = rows.values().map(|row| (row.chunk, *row)).collect();
         merge_runs(layer.chunks.iter().map(|used| match used {
             ChunkUse::Known(id) => by_id[id].into(),
-            ChunkUse::New(at) => rows[&layer.new[*at].key].into(),
+            ChunkUse::New(at) => rows[&layer.written.new[*at].key].into(),
         }))
     }
 

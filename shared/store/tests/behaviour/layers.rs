@@ -1,8 +1,8 @@
-//! Writing layers.
+//! Taking layers in.
 
 use crate::{
     index::Index,
-    tree::{feed, noise, only, small_files, try_write, write},
+    tree::{noise, prove, small_files, take, try_write, write},
 };
 use std::io::Read;
 use store::{ChunkUse, Codec, PackId, Store};
@@ -12,11 +12,10 @@ pub async fn the_same_layer_again_writes_nothing(store: &Store) {
     let mut tree = small_files(300);
     tree.push(("big".into(), noise("big", 500_000)));
     let (first, first_runs) = write(store, &index, &tree);
-    assert_eq!(first.pack.unwrap().size, first.size, "nothing was known");
-    assert_eq!(first_runs.len(), 1, "the first image reads sequentially");
+    assert_eq!(first.written.pack.unwrap().size, first.blob.size, "nothing was known");
     let (second, second_runs) = write(store, &index, &tree);
-    assert_eq!((second.digest, second.diff_id, second.size), (first.digest, first.diff_id, first.size));
-    assert_eq!((second.pack, second.bytes_new, second.new.len()), (None, 0, 0));
+    assert_eq!((second.blob.digest, second.blob.diff_id), (first.blob.digest, first.blob.diff_id));
+    assert_eq!((second.written.pack, second.written.bytes_new, second.written.new.len()), (None, 0, 0));
     assert!(second.chunks.iter().all(|used| matches!(used, ChunkUse::Known(_))));
     assert_eq!(second_runs, first_runs);
     assert_eq!(store.list_packs().await.unwrap().len(), 1);
@@ -27,66 +26,90 @@ pub async fn content_met_twice_is_stored_once(store: &Store) {
     let content = noise("twice", 200_000);
     let once = vec![("a".into(), content.clone())];
     let twice = vec![("a".into(), content.clone()), ("b".into(), content)];
-    let alone = try_write(store, &index, &once).unwrap().bytes_new;
+    let alone = try_write(store, &index, &once).unwrap().written.bytes_new;
     let (layer, _) = write(store, &index, &twice);
-    assert!(layer.size > 390_000, "noise does not compress: {}", layer.size);
-    assert!(layer.bytes_new < alone + 2_000, "{} for one, {} for two", alone, layer.bytes_new);
+    assert!(layer.blob.size > 390_000, "noise does not compress: {}", layer.blob.size);
+    assert!(layer.written.bytes_new < alone + 2_000, "{} for one, {:?}", alone, layer.written.pack);
 }
 
 pub async fn layers_of_one_import_share_a_pack(store: &Store) {
     let (first, second) =
         (small_files(50), [small_files(50), vec![("more".into(), noise("more", 9_000))]].concat());
-    let mut writer = store.layer_writer(PackId::new(), Codec::default(), Index::new()).unwrap();
-    feed(&mut writer, &first).unwrap();
-    writer.end_layer().unwrap();
-    feed(&mut writer, &second).unwrap();
-    writer.end_layer().unwrap();
-    let both = writer.finish().unwrap();
-    assert_eq!(both.layers.len(), 2);
-    for (layer, tree) in both.layers.iter().zip([&first, &second]) {
+    let intake = store.intake(PackId::new(), Codec::default(), Index::new()).unwrap();
+    let taken = [&first, &second].map(|tree| take(&intake, tree, None).unwrap());
+    let written = intake.finish().unwrap();
+    for ((blob, chunks), tree) in taken.iter().zip([&first, &second]) {
         let alone = try_write(store, &Index::new(), tree).unwrap();
-        assert_eq!((layer.digest, layer.diff_id, layer.size), (alone.digest, alone.diff_id, alone.size));
-        assert_eq!((layer.plain_size, layer.chunks.len()), (alone.plain_size, alone.chunks.len()));
+        assert_eq!((blob, chunks.len()), (&alone.blob, alone.chunks.len()));
     }
-    assert!(both.bytes_new < both.layers[0].size + both.layers[1].size - 5_000, "{}", both.bytes_new);
+    assert!(written.bytes_new < taken[0].0.size + taken[1].0.size - 5_000, "{}", written.bytes_new);
+}
+
+/// Whoever begins with the same chunks goes on where another stood, and reads none of them.
+pub async fn a_checkpoint_spares_what_is_before_it(store: &Store) {
+    let index = Index::new();
+    let mut tree = small_files(400);
+    let (first, _) = write(store, &index, &tree);
+    let half = first.blob.marks[first.blob.marks.len() / 2].clone();
+    tree.push(("more".into(), noise("more", 30_000)));
+    let (whole, _) = write(store, &index, &tree);
+    let intake = store.intake(PackId::new(), Codec::default(), index.clone()).unwrap();
+    let (resumed, _) = take(&intake, &tree, Some(&half)).unwrap();
+    assert_eq!((resumed.digest, resumed.diff_id), (whole.blob.digest, whole.blob.diff_id));
+    assert_eq!((resumed.size, resumed.plain), (whole.blob.size, whole.blob.plain));
+    assert_eq!(resumed.marks.len() + half.chunks, whole.blob.marks.len(), "only what is behind it");
+}
+
+pub async fn every_batch_is_proved_once(store: &Store) {
+    let index = Index::new();
+    let mut tree = small_files(200);
+    tree.push(("big".into(), noise("big", 90_000)));
+    let (first, _) = write(store, &index, &tree);
+    let proved = first.written.new.iter().filter(|new| new.proof.is_some()).count();
+
+    assert!(proved > 5 && proved < first.written.new.len(), "{proved}");
+    index.change(|row| row.proven = false);
+    let (second, _) = write(store, &index, &tree);
+    assert_eq!(second.written.proofs.len(), proved, "what lost its proof gets one");
+    assert_eq!(prove()(b"plain").unwrap().digest, *blake3::hash(b"plain").as_bytes());
 }
 
 pub async fn memory_stays_within_its_bound(store: &Store) {
     let size = 32 << 20;
-    let mut writer = store.layer_writer(PackId::new(), Codec::Gzip { level: 6 }, Index::new()).unwrap();
+    let intake = store.intake(PackId::new(), Codec::Gzip { level: 6 }, Index::new()).unwrap();
     let key = blake3::Hasher::new().finalize_xof();
-    writer.big(&mut key.take(size), size).unwrap();
-    let layer = only(writer.finish().unwrap());
-    assert_eq!(layer.plain_size, size);
-    assert!(layer.peak_bytes <= 2 << 20, "{}", layer.peak_bytes);
-    assert!(layer.peak_bytes > 400_000, "the figure counts what is in flight: {}", layer.peak_bytes);
+    intake.large(&mut key.take(size), size).unwrap();
+    let written = intake.finish().unwrap();
+    assert!(written.bytes_new > size, "noise does not compress");
+    assert!(written.peak_bytes <= 2 << 20, "{}", written.peak_bytes);
+    assert!(written.peak_bytes > 400_000, "the figure counts what is in flight: {}", written.peak_bytes);
 }
 
-pub async fn a_dropped_writer_leaves_nothing(store: &Store) {
-    let mut writer = store.layer_writer(PackId::new(), Codec::default(), Index::new()).unwrap();
-    feed(&mut writer, &vec![("a".into(), noise("a", 4 << 20))]).unwrap();
+pub async fn a_dropped_intake_leaves_nothing(store: &Store) {
+    let intake = store.intake(PackId::new(), Codec::default(), Index::new()).unwrap();
+    intake.large(&mut noise("a", 4 << 20).as_slice(), 4 << 20).unwrap();
     // More than memory holds was taken, so some of it must be in the pack by now.
     let unfinished = store.list_packs().await.unwrap();
     assert_eq!(unfinished.iter().map(|pack| pack.finished).collect::<Vec<_>>(), [false]);
-    assert!(unfinished[0].size > 0);
-    drop(writer);
+    drop(intake);
     assert_eq!(store.list_packs().await.unwrap(), []);
 }
 
-pub async fn an_empty_layer_has_no_pack(store: &Store) {
+pub async fn nothing_taken_in_is_no_pack(store: &Store) {
     let layer = try_write(store, &Index::new(), &Vec::new()).unwrap();
-    assert_eq!((layer.size, layer.plain_size, layer.pack, layer.digest), (0, 0, None, layer.diff_id));
+    assert_eq!((layer.blob.size, layer.blob.plain, layer.written.pack), (0, 0, None));
+    assert_eq!(layer.blob.digest, layer.blob.diff_id);
 }
 
 pub async fn a_pack_id_is_used_once(store: &Store) {
     let id = PackId::new();
     let write = |seed: &str| {
-        let mut writer = store.layer_writer(id, Codec::default(), Index::new())?;
-        writer.bytes(&noise(seed, 1000))?;
-        writer.finish().map(only)
+        let intake = store.intake(id, Codec::default(), Index::new())?;
+        intake.large(&mut noise(seed, 1000).as_slice(), 1000)?;
+        intake.finish()
     };
     let first = write("first").unwrap();
     assert_eq!(write("second").unwrap_err().code(), "store.io");
     let packs = store.list_packs().await.unwrap();
-    assert_eq!((packs.len(), packs[0].id, packs[0].size), (1, id, first.size));
+    assert_eq!((packs.len(), packs[0].id, packs[0].size), (1, id, first.bytes_new));
 }

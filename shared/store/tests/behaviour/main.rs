@@ -47,15 +47,17 @@ macro_rules! on_local {
 
 mod local_directory {
     on_local! {
-        layers: the_same_layer_again_writes_nothing, content_met_twice_is_stored_once, layers_of_one_import_share_a_pack, memory_stays_within_its_bound,
-            a_dropped_writer_leaves_nothing, an_empty_layer_has_no_pack, a_pack_id_is_used_once;
-        sharing: a_file_added_changes_few_chunks, a_large_file_is_the_same_chunks_in_any_image,
-            a_large_file_is_cut_as_if_read_at_once,
+        layers: the_same_layer_again_writes_nothing, content_met_twice_is_stored_once, layers_of_one_import_share_a_pack,
+            a_checkpoint_spares_what_is_before_it, every_batch_is_proved_once, memory_stays_within_its_bound,
+            a_dropped_intake_leaves_nothing, nothing_taken_in_is_no_pack, a_pack_id_is_used_once;
+        sharing: a_large_file_is_the_same_chunks_in_any_image,
+            a_large_file_is_cut_as_if_read_at_once, a_file_of_the_size_of_a_chunk_is_one,
             a_byte_inserted_in_a_large_file_changes_few_chunks;
-        damage: a_failing_reader_comes_out_as_it_was, a_failing_index_ends_the_layer,
+        damage: a_failing_reader_comes_out_as_it_was, a_failing_index_ends_the_import,
+            what_reads_back_as_something_else_is_damage,
             a_known_chunk_whose_pack_is_gone_is_damage, an_index_that_lies_is_damage;
         reading: any_range_of_many_packs, a_recipe_too_short_is_damage, a_missing_pack_is_damage;
-        packs: packs_are_listed_and_deleted;
+        packs: packs_are_listed_and_deleted, chunks_move_and_damage_stays_behind;
         uploads: an_upload_grows_resumes_and_ends, an_upload_keeps_what_arrived, one_request_appends_at_a_time,
             uploads_are_listed_and_deleted;
     }

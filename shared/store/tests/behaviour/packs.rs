@@ -5,13 +5,13 @@ use crate::{
     tree::{noise, write},
 };
 use std::{collections::HashMap, time::Duration};
-use store::{PackId, Store};
+use store::{Kept, PackId, Store};
 
 pub async fn packs_are_listed_and_deleted(store: &Store) {
     assert_eq!(store.list_packs().await.unwrap(), []);
     let index = Index::new();
     let written: Vec<_> = ["a", "b"]
-        .map(|name| write(store, &index, &vec![(name.into(), noise(name, 50_000))]).0.pack.unwrap())
+        .map(|name| write(store, &index, &vec![(name.into(), noise(name, 50_000))]).0.written.pack.unwrap())
         .into();
     let listed = store.list_packs().await.unwrap();
     assert!(listed.iter().all(|pack| pack.finished && pack.age < Duration::from_secs(600)));
@@ -41,4 +41,26 @@ async fn what_a_crash_leaves_is_seen_and_removed() {
     assert!(!store.pack_exists(id).await.unwrap());
     store.delete_pack(id).await.unwrap();
     assert_eq!(store.list_packs().await.unwrap(), []);
+}
+
+pub async fn chunks_move_and_damage_stays_behind(store: &Store) {
+    let index = Index::new();
+    let (layer, _) = write(store, &index, &vec![("a".into(), noise("a", 50_000)), ("b".into(), noise("b", 9_000))]);
+    let pack = layer.written.pack.unwrap().id;
+    let kept = |new: &store::NewChunk| Kept { pack, offset: new.offset, length: new.length, sum: Some(new.sum) };
+    let mut chunks: Vec<Kept> = layer.written.new.iter().map(kept).collect();
+    let mut buffer = Vec::new();
+    assert!(chunks.iter().all(|chunk| store.is_sound(chunk, &mut buffer).unwrap()));
+    chunks[1].sum = Some([0; 32]);
+    chunks.push(Kept { pack, offset: 1 << 40, length: 10, sum: None });
+    let into = PackId::new();
+    let copied = store.copy_chunks(into, &chunks).unwrap();
+    let damaged: Vec<usize> =
+        copied.places.iter().enumerate().filter(|(_, place)| place.is_none()).map(|(at, _)| at).collect();
+    assert_eq!(damaged, [1, chunks.len() - 1]);
+    for (chunk, place) in chunks.iter().zip(copied.places) {
+        let Some(offset) = place else { continue };
+        assert!(store.is_sound(&Kept { pack: into, offset, ..*chunk }, &mut buffer).unwrap());
+    }
+    assert_eq!(copied.size, layer.blob.size - u64::from(chunks[1].length));
 }

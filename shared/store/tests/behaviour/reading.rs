@@ -30,12 +30,12 @@ pub async fn any_range_of_many_packs(store: &Store) {
         write(store, &index, &tree);
     }
     let (layer, runs) = write(store, &index, &tree);
-    assert_eq!(layer.pack, None);
+    assert_eq!(layer.written.pack, None);
     assert!(runs.len() > 8, "the blob is spread over packs: {}", runs.len());
     let all = read_blocking(store, &runs);
-    assert_eq!(all.len() as u64, layer.size);
+    assert_eq!(all.len() as u64, layer.blob.size);
     let edge = runs[0].length;
-    let end = layer.size;
+    let end = layer.blob.size;
     for range in [0..0, 0..1, 0..end, edge - 1..edge + 1, edge..edge, 1000..3_000_000, end - 1..end, end..end]
     {
         let expected = &all[range.start as usize..range.end as usize];
@@ -45,9 +45,9 @@ pub async fn any_range_of_many_packs(store: &Store) {
 
 pub async fn a_recipe_too_short_is_damage(store: &Store) {
     let (layer, runs) = write(store, &Index::new(), &small_files(20));
-    assert_eq!(read(store, &runs, 0..layer.size + 1).await.unwrap_err().code(), "store.damaged");
+    assert_eq!(read(store, &runs, 0..layer.blob.size + 1).await.unwrap_err().code(), "store.damaged");
     let long: Vec<Run> = runs.iter().map(|run| Run { length: run.length + 1, ..*run }).collect();
-    assert_eq!(read(store, &long, 0..layer.size + 1).await.unwrap_err().code(), "store.damaged");
+    assert_eq!(read(store, &long, 0..layer.blob.size + 1).await.unwrap_err().code(), "store.damaged");
     let wrapped = [Run { offset: u64::MAX, ..runs[0] }];
     assert_eq!(store.reader(&wrapped).err().unwrap().code(), "store.damaged");
 }
@@ -67,10 +67,10 @@ async fn a_pack_cut_short_is_found_before_the_first_byte() {
         .write(true)
         .open(only_pack(directory.path()))
         .unwrap()
-        .set_len(layer.size - 1)
+        .set_len(layer.blob.size - 1)
         .unwrap();
-    assert_eq!(read(&store, &runs, 0..layer.size).await.unwrap_err().code(), "store.damaged");
-    assert_eq!(read(&store, &runs, 0..layer.size - 1).await.unwrap().len() as u64, layer.size - 1);
+    assert_eq!(read(&store, &runs, 0..layer.blob.size).await.unwrap_err().code(), "store.damaged");
+    assert_eq!(read(&store, &runs, 0..layer.blob.size - 1).await.unwrap().len() as u64, layer.blob.size - 1);
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn a_pack_cut_short_meanwhile_ends_the_stream_with_an_error() {
     let (directory, store) = local();
     let tree = vec![("big".into(), noise("big", 5 << 20))];
     let (layer, runs) = write(&store, &Index::new(), &tree);
-    let mut stream = store.read(runs, 0..layer.size).await.unwrap();
+    let mut stream = store.read(runs, 0..layer.blob.size).await.unwrap();
     assert!(stream.try_next().await.unwrap().is_some());
     OpenOptions::new().write(true).open(only_pack(directory.path())).unwrap().set_len(0).unwrap();
     let mut more = 0;

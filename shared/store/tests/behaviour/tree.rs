@@ -1,8 +1,11 @@
 //! Trees to write, and the tar-like stream they make.
 
 use crate::index::Index;
-use std::{io::Cursor, sync::Arc};
-use store::{ChunkUse, Codec, Error, LayerWriter, NewChunk, PackId, Run, Store, Written, WrittenPack};
+use std::sync::Arc;
+use store::{
+    Assembled, Checkpoint, Chunk, ChunkUse, Codec, Error, Intake, Large, PackId, Part, Prove, Proved, Run, Store,
+    Written,
+};
 
 pub type Tree = Vec<(String, Vec<u8>)>;
 
@@ -52,56 +55,109 @@ pub fn plain(tree: &Tree) -> Vec<u8> {
         .collect()
 }
 
-pub fn feed(writer: &mut LayerWriter, tree: &Tree) -> Result<(), Error> {
-    for (name, content) in tree {
-        writer.boundary(name.as_bytes())?;
-        writer.bytes(&header(name, content))?;
-        if content.len() >= BIG {
-            writer.big(&mut Cursor::new(content), content.len() as u64)?;
-        } else {
-            writer.bytes(content)?;
-        }
-        writer.bytes(&padding(content))?;
-    }
-    Ok(())
-}
-
 /// What was written when that was one layer.
 #[derive(Debug)]
 pub struct Layer {
-    pub diff_id: [u8; 32],
-    pub digest: [u8; 32],
-    pub size: u64,
-    pub plain_size: u64,
+    pub blob: Assembled,
     pub chunks: Vec<ChunkUse>,
-    pub new: Vec<NewChunk>,
-    pub pack: Option<WrittenPack>,
-    pub bytes_new: u64,
-    pub peak_bytes: usize,
+    pub written: Written,
 }
 
-/// The one layer that was written.
-pub fn only(written: Written) -> Layer {
-    let Written { mut layers, new, pack, bytes_new, peak_bytes, .. } = written;
-    assert_eq!(layers.len(), 1);
-    let layer = layers.remove(0);
-    Layer {
-        diff_id: layer.diff_id,
-        digest: layer.digest,
-        size: layer.size,
-        plain_size: layer.plain_size,
-        chunks: layer.chunks,
-        new,
-        pack,
-        bytes_new,
-        peak_bytes,
+impl Layer {
+    pub fn reused(&self) -> f64 {
+        1.0 - self.written.bytes_new as f64 / self.blob.size as f64
     }
 }
 
+/// One place of a blob.
+enum Piece<'a> {
+    Batch(Vec<u8>),
+    Large(&'a [u8]),
+}
+
+/// Headers and small files in batches of about 16 KiB, large files alone.
+fn pieces(tree: &Tree) -> Vec<Piece<'_>> {
+    let (mut pieces, mut batch) = (Vec::new(), Vec::new());
+    for (name, content) in tree {
+        batch.extend(header(name, content));
+        let large = content.len() >= BIG;
+        if !large {
+            batch.extend([content.clone(), padding(content)].concat());
+        }
+        if large || batch.len() >= 16 << 10 {
+            pieces.push(Piece::Batch(std::mem::take(&mut batch)));
+        }
+        if large {
+            pieces.push(Piece::Large(content));
+        }
+    }
+    pieces.push(Piece::Batch(batch));
+    pieces.retain(|piece| !matches!(piece, Piece::Batch(batch) if batch.is_empty()));
+    pieces
+}
+
+/// A batch here is known by its plain bytes.
+pub fn prove() -> Arc<Prove> {
+    Arc::new(|plain: &[u8]| {
+        let digest = *blake3::hash(plain).as_bytes();
+        Ok(Proved { digest, proof: plain.len().to_le_bytes().to_vec() })
+    })
+}
+
+/// Takes a tree in, and assembles it from a checkpoint on.
+pub fn take(
+    intake: &Intake,
+    tree: &Tree,
+    from: Option<&Checkpoint>,
+) -> Result<(Assembled, Vec<Chunk>), Error> {
+    let mut parts = Vec::new();
+    let mut fresh = Vec::new();
+    for piece in pieces(tree) {
+        match piece {
+            Piece::Batch(plain) => {
+                let digest = *blake3::hash(&plain).as_bytes();
+                let known = intake.find(&[digest])?[0];
+                let chunk = match known {
+                    Some(chunk) => chunk,
+                    None => {
+                        let (chunk, mine) = intake.enter(digest, plain.len())?;
+                        fresh.extend(mine.then_some((chunk, plain)));
+                        chunk
+                    }
+                };
+                parts.push(Part { chunk, large: None, mark: true });
+            }
+            Piece::Large(content) => {
+                let (digest, size) = (*blake3::hash(content).as_bytes(), content.len() as u64);
+                let keys = intake.large(&mut &content[..], size)?;
+                let chunks = intake.find(&keys)?;
+                let end = chunks.len() - 1;
+                parts.extend(chunks.into_iter().enumerate().map(|(at, chunk)| {
+                    let large = Large { digest, size, ends: (at == 0, at == end), proven: false };
+                    Part { chunk: chunk.expect("it was just taken in"), large: Some(large), mark: false }
+                }));
+            }
+        }
+    }
+    let chunks = parts.iter().map(|part| part.chunk).collect();
+    std::thread::scope(|scope| {
+        let assembled = scope.spawn(|| intake.assemble(&parts, from, &prove()));
+        for (chunk, plain) in fresh {
+            intake.write(chunk, |out| {
+                out.extend_from_slice(&plain);
+                Ok(())
+            })?;
+        }
+        Ok((assembled.join().unwrap()?, chunks))
+    })
+}
+
 pub fn write_as(store: &Store, index: &Arc<Index>, tree: &Tree, codec: Codec) -> Result<Layer, Error> {
-    let mut writer = store.layer_writer(PackId::new(), codec, index.clone())?;
-    feed(&mut writer, tree)?;
-    writer.finish().map(only)
+    let intake = store.intake(PackId::new(), codec, index.clone())?;
+    let (blob, chunks) = take(&intake, tree, None)?;
+    let written = intake.finish()?;
+    let chunks = chunks.into_iter().map(|chunk| written.use_of(chunk).unwrap()).collect();
+    Ok(Layer { blob, chunks, written })
 }
 
 pub fn try_write(store: &Store, index: &Arc<Index>, tree: &Tree) -> Result<Layer, Error> {
