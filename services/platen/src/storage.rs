@@ -5,6 +5,7 @@
 use anyhow::Result;
 use clap::Args;
 use model::api;
+use reqwest::Method;
 
 use crate::cli::Server;
 use crate::client::Client;
@@ -15,13 +16,22 @@ use crate::output::{self, Format, size};
 pub(crate) struct Storage {
     #[command(flatten)]
     server: Server,
+    /// Have everything that is stored read again, at the rate that scrubs have (`PLATEN_SCRUB_RATE`).
+    #[arg(long)]
+    scrub: bool,
     /// The form of the output.
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     output: Format,
 }
 
 pub(crate) async fn run(args: &Storage) -> Result<()> {
-    let storage: api::Storage = Client::new(&args.server)?.get("/v1/hubs/current/image-storage").await?;
+    let client = Client::new(&args.server)?;
+    let path = "/v1/hubs/current/image-storage";
+    let storage: api::Storage = if args.scrub {
+        client.json(Method::POST, &format!("{path}/scrub"), &()).await?
+    } else {
+        client.get(path).await?
+    };
     if args.output == Format::Json {
         return output::json(&storage);
     }
