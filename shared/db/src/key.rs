@@ -1,9 +1,40 @@
 //! API keys. Only the SHA-256 of a key is kept, never the key.
 
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
 use model::access::Principal;
 use model::{HubId, KeyId};
 
 use crate::{Db, Result};
+
+/// How long a key that was found is believed without asking again.
+pub const LATELY: Duration = Duration::from_secs(2);
+
+/// This many keys are remembered.
+const MOST: usize = 1024;
+
+/// Keys that were found lately, by their hashes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known(Arc<RwLock<HashMap<[u8; 32], (Instant, Principal)>>>);
+
+impl Known {
+    fn get(&self, hash: &[u8; 32]) -> Option<Principal> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(hash).filter(|(at, _)| at.elapsed() < LATELY).map(|(_, principal)| principal.clone())
+    }
+
+    fn put(&self, hash: [u8; 32], asked: Instant, principal: Principal) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST {
+            known.retain(|_, (at, _)| at.elapsed() < LATELY);
+        }
+        if known.len() < MOST {
+            known.insert(hash, (asked, principal));
+        }
+    }
+}
 
 impl Db {
     /// Keeps a key by its hash.
@@ -23,6 +54,24 @@ impl Db {
         .execute(&self.pool)
         .await?;
         Ok(id)
+    }
+
+    /// Whose key has this hash, as of at most [`LATELY`] ago? A key that is revoked is refused by then at the latest; one
+    /// that is new is known at once, since only keys that were found are remembered.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn principal_lately(&self, hash: &[u8; 32]) -> Result<Option<Principal>> {
+        if let Some(principal) = self.known.get(hash) {
+            return Ok(Some(principal));
+        }
+        // The time is taken before the question: the answer is no younger than that.
+        let asked = Instant::now();
+        let found = self.principal(hash).await?;
+        if let Some(principal) = &found {
+            self.known.put(*hash, asked, principal.clone());
+        }
+        Ok(found)
     }
 
     /// Whose key has this hash? A key is 256 random bits, so looking its hash up by equality tells an attacker
