@@ -94,3 +94,28 @@ impl Db {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_believed_only_lately_and_only_so_many_are() {
+        let known = Known::default();
+        let who =
+            |name: &str| Principal { hub: HubId::new(), hub_identifier: name.to_owned(), key: KeyId::new() };
+        let now = Instant::now();
+        known.put([1; 32], now, who("one"));
+        assert_eq!(known.get(&[1; 32]).unwrap().hub_identifier, "one");
+        assert!(known.get(&[2; 32]).is_none());
+        // By the time of the question, not of the answer.
+        known.put([1; 32], now.checked_sub(LATELY).unwrap(), who("one"));
+        assert!(known.get(&[1; 32]).is_none());
+        for number in 0..2 * MOST as u64 {
+            let mut hash = [0; 32];
+            hash[..8].copy_from_slice(&number.to_le_bytes());
+            known.put(hash, Instant::now(), who("many"));
+        }
+        assert!(known.0.read().unwrap().len() <= MOST);
+    }
+}

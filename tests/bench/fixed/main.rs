@@ -6,7 +6,7 @@
 //!   rate [COUNT] [--same]       all at once by API; each a source and image of its own, or all one source and image
 //!   logs [SECONDS]              20 imports, 1,000 lines a second each: what all of Platen's processes use of a core
 //!   flood [SECONDS]             as many lines as can be kept
-//!   pulls [SECONDS]             manifests by tag and digest, and HEADs of blobs, beside CNCF Distribution, with wrk
+//!   pulls [SECONDS]             manifests by tag and digest, and a config, beside CNCF Distribution, with wrk
 //! ```
 //!
 //! Each starts a private `platen up` in a directory of its own. Every figure is also a line

@@ -28,7 +28,7 @@ pub(crate) fn run(time: Duration) {
     let cases = [
         ("manifest by tag", "GET", "manifests/mine".to_owned(), "manifests/1".to_owned()),
         ("manifest by digest", "GET", format!("manifests/{digest}"), format!("manifests/{}", manifest.0)),
-        ("blob", "HEAD", format!("blobs/{our_blob}"), format!("blobs/{their_blob}")),
+        ("blob of a config", "GET", format!("blobs/{our_blob}"), format!("blobs/{their_blob}")),
     ];
     for (what, method, our, their) in cases {
         let mine = wrk(time, method, &format!("{ours}/{our}"), &basic);
