@@ -13,6 +13,18 @@ fn stored(dir: &Path) -> u64 {
         .sum()
 }
 
+fn status(factory: &Factory, source: &str, reference: &str) -> String {
+    let url = format!(
+        "{}/v2/{}/{source}/manifests/{reference}",
+        factory.env("PLATEN_URL"),
+        factory.env("PLATEN_HUB")
+    );
+    let mut curl = std::process::Command::new("curl");
+    curl.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "-u"])
+        .arg(format!("any:{}", factory.env("PLATEN_API_KEY")));
+    testkit::tools::run(curl.arg(url))
+}
+
 #[test]
 fn what_nobody_uses_goes() {
     let (registry, factory) = (Registry::start(), Factory::start());
@@ -30,7 +42,13 @@ fn what_nobody_uses_goes() {
     let source = two["source"]["identifier"].as_str().unwrap();
     let only = ["prune", "--min-age", "0s", "--source", source, "-o", "json"];
     let dry: Value = serde_json::from_str(&factory.run(&[&only[..], &["--dry-run"]].concat())).unwrap();
+    let manifest = two["digest"].as_str().unwrap();
+    let answers = [status(&factory, source, "latest"), status(&factory, source, manifest)];
+    assert_eq!(answers, ["200", "200"]);
     let done: Value = serde_json::from_str(&factory.run(&only)).unwrap();
+    // From then on it is not served, to nobody and by no name.
+    let answers = [status(&factory, source, "latest"), status(&factory, source, manifest)];
+    assert_eq!(answers, ["404", "404"]);
     assert_eq!((&dry["images"], &dry["bytes_freed"]), (&done["images"], &done["bytes_freed"]));
     assert_eq!(done["images"][0]["id"], two["id"]);
     assert!(done["bytes_freed"].as_u64().unwrap() <= two_new);

@@ -4,6 +4,7 @@
 //! that run the images.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Result;
 use axum::Router;
@@ -33,7 +34,7 @@ pub async fn run(cx: Context) -> Result<()> {
 /// When the store cannot be opened.
 pub fn routes(cx: &Context) -> Result<Router> {
     let store = Store::open(StoreConfig { threads: 1, ..StoreConfig::local(cx.config.store_dir()) })?;
-    Ok(v2::routes(v2::App { db: cx.db.clone(), store }))
+    Ok(v2::routes(v2::App { db: cx.db.clone(), store, manifests: Arc::new(v2::Manifests::new()) }))
 }
 
 /// Verifies, and serves `/v2/` on an address of its own, until shutdown.

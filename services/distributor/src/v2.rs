@@ -3,6 +3,8 @@
 //! Names are `<hub>/<source>`. Any user name with an API key as the password comes in. What a caller may not see is
 //! answered like what is not there.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -19,8 +21,10 @@ mod error;
 mod manifest;
 mod name;
 mod range;
+mod turn;
 
 use error::V2Error;
+pub(crate) use manifest::Manifests;
 use name::Wanted;
 
 /// What every route is given.
@@ -28,6 +32,7 @@ use name::Wanted;
 pub(crate) struct App {
     pub db: Db,
     pub store: Store,
+    pub manifests: Arc<Manifests>,
 }
 
 pub(crate) type Answer = Result<Response<Body>, V2Error>;

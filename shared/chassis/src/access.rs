@@ -22,7 +22,8 @@ pub enum Denied {
     Unknown(#[source] DbError),
 }
 
-/// Whose request is this? The key comes as a Bearer token, or as the password of Basic with any user name.
+/// Whose request is this? The key comes as a Bearer token, or as the password of Basic with any user name. A key that is
+/// revoked may come in for up to [`db::key::LATELY`] more.
 ///
 /// # Errors
 /// When there is no valid key, or it cannot be looked up.
@@ -31,7 +32,7 @@ pub async fn authenticate(db: &Db, headers: &HeaderMap) -> Result<Principal, Den
     if !key::is_well_formed(&key) {
         return Err(Denied::WrongKey);
     }
-    db.principal(&key::hash(&key)).await.map_err(Denied::Unknown)?.ok_or(Denied::WrongKey)
+    db.principal_lately(&key::hash(&key)).await.map_err(Denied::Unknown)?.ok_or(Denied::WrongKey)
 }
 
 fn shown(headers: &HeaderMap) -> Option<String> {

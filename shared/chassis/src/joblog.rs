@@ -1,6 +1,6 @@
 //! A build log as the stage that speaks sees it.
 //!
-//! Lines are numbered, batched (64 lines or 50 ms) and published on `log.image.<id>`; each batch is kept here until
+//! Lines are numbered, batched (50 ms, or 250 ms while much is said) and published on `log.image.<id>`; each batch is kept here until
 //! the stream has it. Secrets known to the import are masked before a line leaves the process.
 
 use std::sync::{Arc, Mutex};
@@ -11,10 +11,16 @@ use base64::engine::general_purpose::STANDARD;
 use bus::Bus;
 use chrono::Utc;
 use db::import::Claim;
-use model::log::{BATCH_LINES, Batch, LINE_BYTES, Line, Progress, Stage, Stream};
+use model::log::{BATCH_BYTES, BATCH_LINES, Batch, LINE_BYTES, Line, Progress, Stage, Stream};
 use tokio::sync::{mpsc, oneshot};
 
+/// How long a batch waits for more lines.
 const LINGER: Duration = Duration::from_millis(50);
+
+/// How long it waits while batches hold [`MANY`] lines or more: what a batch costs is then shared by more of them, and
+/// nobody reads that fast.
+const LINGER_LONG: Duration = Duration::from_millis(250);
+const MANY: usize = 16;
 
 enum Said {
     Line(Line),
@@ -117,14 +123,16 @@ fn cut(line: &str) -> usize {
 }
 
 async fn publish(bus: Bus, mut batch: Batch, mut heard: mpsc::UnboundedReceiver<Said>) {
+    let mut linger = LINGER;
     while let Some(said) = heard.recv().await {
         let flush = match said {
             Said::Line(line) => {
                 batch.lines.push(line);
-                fill(&mut batch, &mut heard).await
+                fill(&mut batch, &mut heard, linger).await
             }
             Said::Flush(done) => Some(done),
         };
+        linger = if batch.lines.len() >= MANY { LINGER_LONG } else { LINGER };
         send(&bus, &mut batch).await;
         if let Some(done) = flush {
             let _ = done.send(batch.seq - 1);
@@ -133,14 +141,22 @@ async fn publish(bus: Bus, mut batch: Batch, mut heard: mpsc::UnboundedReceiver<
 }
 
 /// Waits a moment for more lines, so that a noisy build costs little.
-async fn fill(batch: &mut Batch, heard: &mut mpsc::UnboundedReceiver<Said>) -> Option<oneshot::Sender<i64>> {
-    let linger = tokio::time::sleep(LINGER);
+async fn fill(
+    batch: &mut Batch,
+    heard: &mut mpsc::UnboundedReceiver<Said>,
+    linger: Duration,
+) -> Option<oneshot::Sender<i64>> {
+    let linger = tokio::time::sleep(linger);
     tokio::pin!(linger);
-    while batch.lines.len() < BATCH_LINES {
+    let mut bytes = batch.lines.iter().map(|line| line.line.len()).sum::<usize>();
+    while batch.lines.len() < BATCH_LINES && bytes < BATCH_BYTES {
         tokio::select! {
             biased;
             said = heard.recv() => match said {
-                Some(Said::Line(line)) => batch.lines.push(line),
+                Some(Said::Line(line)) => {
+                    bytes += line.line.len();
+                    batch.lines.push(line);
+                }
                 Some(Said::Flush(done)) => return Some(done),
                 None => return None,
             },

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use model::log::{Batch, Kept};
 
-/// A block never unpacks to more than this: 64 lines of 64 KiB, each byte escaped at worst.
+/// A block never unpacks to more than this, by far: a batch holds a good MiB with each byte escaped.
 const MOST: u64 = 64 * 1024 * 1024;
 
 /// The body of a block for the lines of a batch from `skip` on; the first gets the offset `first`.

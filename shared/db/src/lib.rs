@@ -35,6 +35,7 @@ pub use tx::Tx;
 pub struct Db {
     pool: sqlx::PgPool,
     unsent: Arc<Notify>,
+    known: key::Known,
 }
 
 impl Db {
@@ -48,7 +49,7 @@ impl Db {
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(5))
             .connect_lazy_with(options.application_name("platen"));
-        Ok(Self { pool, unsent: Arc::new(Notify::new()) })
+        Ok(Self { pool, unsent: Arc::new(Notify::new()), known: key::Known::default() })
     }
 
     /// Brings the schema up to date. Two at once: one waits for the other.

@@ -12,10 +12,14 @@ use tempfile::TempDir;
 
 use crate::tools;
 
-/// Where the programs are that were built together with the tests.
+/// Where the programs are that were built together with the tests: tests are in `target/<profile>/deps`, programs above.
 pub fn bin(name: &str) -> PathBuf {
     let here = std::env::current_exe().expect("a test has a program");
-    let dir = here.ancestors().nth(2).expect("tests are in target/<profile>/deps");
+    let dir = here
+        .ancestors()
+        .skip(1)
+        .find(|dir| !dir.ends_with("deps"))
+        .expect("programs are in target/<profile>");
     let path = dir.join(name);
     assert!(path.exists(), "{} is not built: `cargo verify` builds every program first", path.display());
     path
@@ -151,6 +155,11 @@ impl Factory {
         let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+
+    /// The id of its process.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it runs").0.id()
     }
 
     /// Its data directory.

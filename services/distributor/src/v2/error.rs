@@ -40,6 +40,11 @@ impl V2Error {
         )
     }
 
+    /// The database could not be asked.
+    pub(super) fn away() -> Self {
+        Self::not_ready("the factory's database is not reachable")
+    }
+
     fn not_ready(message: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message)
     }
@@ -75,7 +80,7 @@ impl From<DbError> for V2Error {
         if !matches!(error, DbError::Unavailable(_)) {
             tracing::error!(error = %chassis::halt::chain(&error), "a pull failed");
         }
-        Self::not_ready("the factory's database is not reachable")
+        Self::away()
     }
 }
 
