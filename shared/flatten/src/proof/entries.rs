@@ -1,5 +1,6 @@
 //! The entries of a batch as they are kept: compressed, a version first.
 
+use std::cell::RefCell;
 use std::io;
 
 use oci::layer::LayerError;
@@ -21,6 +22,11 @@ pub(super) enum Proven<'a> {
     Large { size: u64, kept: &'a [u8] },
     /// The archive ends here.
     End,
+}
+
+thread_local! {
+    /// Made once for each thread: it is more than what it packs.
+    static PACKING: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
 }
 
 const INODE: u8 = 0;
@@ -71,9 +77,15 @@ impl Entries {
     }
 
     pub(super) fn finish(self) -> io::Result<Vec<u8>> {
-        let mut out = vec![VERSION];
-        out.extend(zstd::bulk::compress(&self.bytes, 1)?);
-        Ok(out)
+        PACKING.with_borrow_mut(|packing| {
+            let context = match packing {
+                Some(context) => context,
+                None => packing.insert(zstd::bulk::Compressor::new(1)?),
+            };
+            let mut out = vec![VERSION];
+            out.extend(context.compress(&self.bytes)?);
+            Ok(out)
+        })
     }
 }
 
