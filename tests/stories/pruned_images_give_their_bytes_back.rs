@@ -41,10 +41,10 @@ fn what_nobody_uses_goes() {
     assert_eq!(report["images"].as_array().unwrap().len(), 0);
     let source = two["source"]["identifier"].as_str().unwrap();
     let only = ["prune", "--min-age", "0s", "--source", source, "-o", "json"];
-    let dry: Value = serde_json::from_str(&factory.run(&[&only[..], &["--dry-run"]].concat())).unwrap();
     let manifest = two["digest"].as_str().unwrap();
     let answers = [status(&factory, source, "latest"), status(&factory, source, manifest)];
     assert_eq!(answers, ["200", "200"]);
+    let dry: Value = serde_json::from_str(&factory.run(&[&only[..], &["--dry-run"]].concat())).unwrap();
     let done: Value = serde_json::from_str(&factory.run(&only)).unwrap();
     // From then on it is not served, to nobody and by no name.
     let answers = [status(&factory, source, "latest"), status(&factory, source, manifest)];

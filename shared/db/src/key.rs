@@ -17,7 +17,10 @@ const MOST: usize = 1024;
 
 /// Keys that were found lately, by their hashes.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Known(Arc<RwLock<HashMap<[u8; 32], (Instant, Principal)>>>);
+pub(crate) struct Known(Arc<RwLock<Found>>);
+
+/// By hash: when it was asked for, and whose it is.
+type Found = HashMap<[u8; 32], (Instant, Principal)>;
 
 impl Known {
     fn get(&self, hash: &[u8; 32]) -> Option<Principal> {

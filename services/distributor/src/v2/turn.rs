@@ -8,7 +8,10 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Questions under way, by what is asked, and how many wait for each.
-pub(super) struct Turns<K: Hash + Eq, A>(Mutex<HashMap<K, (usize, Arc<Turn<A>>)>>);
+pub(super) struct Turns<K: Hash + Eq, A>(Mutex<HashMap<K, Waiting<A>>>);
+
+/// How many wait, and for what.
+type Waiting<A> = (usize, Arc<Turn<A>>);
 
 struct Turn<A> {
     /// How many questions were put so far.
@@ -119,7 +122,7 @@ mod tests {
         let turns: Arc<Turns<&str, u64>> = Arc::new(Turns::new());
         let gone = tokio::spawn({
             let turns = Arc::clone(&turns);
-            async move { turns.ask("key", || std::future::pending()).await }
+            async move { turns.ask("key", std::future::pending).await }
         });
         tokio::task::yield_now().await;
         let next = tokio::spawn({
