@@ -14,8 +14,9 @@ pub(crate) fn flatten(stack: &Stack) -> Result<Tree, String> {
 pub(crate) fn flat(stack: &Stack) -> Result<Vec<u8>, String> {
     let dir = tempfile::tempdir().unwrap();
     let budget = Budget::default();
-    let read =
-        |tar| flatten::read_layer(Cursor::new(tar), dir.path(), &budget, None).map_err(|e| e.code().to_owned());
+    let read = |tar| {
+        flatten::read_layer(Cursor::new(tar), dir.path(), &budget, None).map_err(|e| e.code().to_owned())
+    };
     let layers: Vec<_> = stack.tars().into_iter().map(read).collect::<Result<_, _>>()?;
     let mut tree = flatten::Tree::default();
     for layer in &layers {

@@ -173,7 +173,8 @@ fn until(what: &str, look: impl Fn() -> bool) {
 fn whatever_is_done_live_blobs_are_whole_and_nothing_else_stays() {
     let number = |key: &str, default| std::env::var(key).map_or(default, |v| v.parse().unwrap());
     let (steps, seed) = (number("PLATEN_TEST_STEPS", 36), number("PLATEN_TEST_SEED", 20_261_125));
-    let settings = [("PLATEN_RECLAIM_GRACE", "1"), ("PLATEN_SCRUB_RATE", "1000000000"), ("PLATEN_SCRUB_EVERY", "5")];
+    let settings =
+        [("PLATEN_RECLAIM_GRACE", "1"), ("PLATEN_SCRUB_RATE", "1000000000"), ("PLATEN_SCRUB_EVERY", "5")];
     let mut world = World {
         registry: Registry::start(),
         factory: Factory::configured(&settings),

@@ -35,5 +35,8 @@ pub fn noise(seed: u64, length: usize) -> Vec<u8> {
 pub fn text(seed: &str, length: usize) -> Vec<u8> {
     let seed = seed.bytes().fold(7, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
     let mut random = Random::new(seed);
-    std::iter::repeat_with(|| format!("word{} ", random.below(5000)).into_bytes()).flatten().take(length).collect()
+    std::iter::repeat_with(|| format!("word{} ", random.below(5000)).into_bytes())
+        .flatten()
+        .take(length)
+        .collect()
 }

@@ -44,10 +44,8 @@ mod tests {
         let unproved = ProvenRecipe { chunks: vec![chunk(1, None)], contents: Vec::new() };
         assert!(certificate(&unproved).unwrap().is_none());
         let stray = ProvenContent { digest: [0; 32], size: 1, chunks: vec![2] };
-        let longer = ProvenRecipe {
-            chunks: vec![chunk(1, Some(&end)), chunk(2, Some(&end))],
-            contents: vec![stray],
-        };
+        let longer =
+            ProvenRecipe { chunks: vec![chunk(1, Some(&end)), chunk(2, Some(&end))], contents: vec![stray] };
         assert_eq!(certificate(&longer).unwrap_err().code(), "proof.invalid");
     }
 }

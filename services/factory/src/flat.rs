@@ -23,8 +23,8 @@ mod one;
 mod pieces;
 mod saved;
 
-pub(crate) use failed::thread_ended;
 use failed::store_failed;
+pub(crate) use failed::thread_ended;
 use layers::{Layers, ReadLayer};
 use one::{Bench, FlatLayer, Made};
 pub(crate) use saved::Flattened;

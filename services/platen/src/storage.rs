@@ -40,7 +40,14 @@ pub(crate) async fn run(args: &Storage) -> Result<()> {
         .iter()
         .map(|s| {
             let shared = s.used.saturating_sub(s.own);
-            vec![s.source.clone(), s.images.to_string(), size(s.flat), size(s.used), size(shared), size(s.own)]
+            vec![
+                s.source.clone(),
+                s.images.to_string(),
+                size(s.flat),
+                size(s.used),
+                size(shared),
+                size(s.own),
+            ]
         })
         .collect();
     rows.push(vec![

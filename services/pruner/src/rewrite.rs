@@ -35,7 +35,9 @@ async fn one(cx: &Context, store: &Store) -> anyhow::Result<bool> {
     for (chunk, place) in rewrite.chunks.iter().zip(&copied.places) {
         match place {
             Some(place) => moved.push((chunk.id, *place)),
-            None => error!(code = "store.damaged", pack.id = chunk.pack, chunk.id, "a chunk to move is damaged"),
+            None => {
+                error!(code = "store.damaged", pack.id = chunk.pack, chunk.id, "a chunk to move is damaged")
+            }
         }
     }
     let dead = cx.db.rewritten(&pack.to_string(), copied.size, &rewrite.packs, &moved).await?;

@@ -49,9 +49,14 @@ async fn pack(cx: &Context, store: &Store, next: &Scrubbing) -> anyhow::Result<(
         let (offset, length, sum) = (chunk.offset, chunk.length, chunk.sum);
         let kept = Kept { pack: next.pack.parse()?, offset, length, sum };
         let store = store.clone();
-        let checked = tokio::task::spawn_blocking(move || (store.is_sound(&kept, &mut buffer), buffer)).await?;
+        let checked =
+            tokio::task::spawn_blocking(move || (store.is_sound(&kept, &mut buffer), buffer)).await?;
         buffer = checked.1;
-        if checked.0? { sound.push(chunk.id) } else { damaged.push(chunk.id) }
+        if checked.0? {
+            sound.push(chunk.id)
+        } else {
+            damaged.push(chunk.id)
+        }
         read += u64::from(length);
         if read - looked >= STEP {
             looked = read;

@@ -54,7 +54,13 @@ const WINDOW: usize = 256 << 10;
 
 impl Contents {
     /// Appends `size` bytes from a place on.
-    pub(crate) fn read(&self, at: u64, size: usize, window: &mut Window, out: &mut Vec<u8>) -> io::Result<()> {
+    pub(crate) fn read(
+        &self,
+        at: u64,
+        size: usize,
+        window: &mut Window,
+        out: &mut Vec<u8>,
+    ) -> io::Result<()> {
         if size == 0 {
             return Ok(());
         }

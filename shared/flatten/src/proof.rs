@@ -102,7 +102,9 @@ pub fn prove(plain: &[u8]) -> Result<Proof, LayerError> {
                 entries.add(&entry.path, &Proven::Named(named));
             }
             (Kind::File(_), _) => return Err(invalid("a content is not as long as its header says")),
-            (_, Some(content)) if !content.is_empty() => return Err(invalid("what is no file has a content")),
+            (_, Some(content)) if !content.is_empty() => {
+                return Err(invalid("what is no file has a content"));
+            }
             (_, _) => {
                 let named = certificate::named(entries.count(), &entry, [0; 32])?;
                 entries.add(&entry.path, &Proven::Named(named));

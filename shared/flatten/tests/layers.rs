@@ -50,7 +50,8 @@ fn flat(layers: &[Vec<u8>]) -> Result<Vec<u8>, &'static str> {
     let mut indexes: Vec<LayerIndex> = Vec::new();
     for bytes in layers {
         indexes.push(
-            read_layer(std::io::Cursor::new(bytes.clone()), dir.path(), &budget, None).map_err(|e| e.code())?,
+            read_layer(std::io::Cursor::new(bytes.clone()), dir.path(), &budget, None)
+                .map_err(|e| e.code())?,
         );
     }
     for index in &indexes {

@@ -10,8 +10,8 @@
 //! Chunks lie in the pack in the order in which they were ready. What a blob's digests are computed from is read back from
 //! the pack: the same pass is the proof that the stored bytes are what was meant.
 
-mod assemble;
 mod asking;
+mod assemble;
 mod budget;
 mod hashes;
 mod large;

@@ -13,7 +13,8 @@ mod upload;
 pub use chunk::{ChunkIndex, ChunkKey, ChunkSizes, Codec, Located};
 pub use error::Error;
 pub use intake::{
-    Assembled, Checkpoint, Chunk, ChunkUse, Intake, Large, NewChunk, Part, Prove, Proved, Written, WrittenPack,
+    Assembled, Checkpoint, Chunk, ChunkUse, Intake, Large, NewChunk, Part, Prove, Proved, Written,
+    WrittenPack,
 };
 pub use pack::{Copied, Kept, PackEntry, PackId};
 pub use read::RunReader;

@@ -4,12 +4,7 @@ mod threads;
 
 use threads::Threads;
 
-use crate::{
-    chunk::ChunkSizes,
-    disk::Disk,
-    error::Error,
-    read::Buffers,
-};
+use crate::{chunk::ChunkSizes, disk::Disk, error::Error, read::Buffers};
 use std::{path::PathBuf, sync::Arc, thread::available_parallelism};
 
 /// Buffers come in steps of tens of kilobytes, so that very small chunks need as much memory as these.

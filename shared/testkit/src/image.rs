@@ -17,8 +17,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tar::{Builder, Header};
 
+mod application;
 mod layer;
 
+pub use application::application;
 pub use layer::Layer;
 
 /// An image being made.

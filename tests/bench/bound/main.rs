@@ -34,9 +34,7 @@ fn main() -> io::Result<()> {
     let queue = Mutex::new(VecDeque::from(jobs));
     thread::scope(|scope| {
         let threads: Vec<_> = (0..2).map(|_| scope.spawn(|| drain(&queue))).collect();
-        threads
-            .into_iter()
-            .try_for_each(|one| one.join().map_err(|_| Error::other("a thread panicked"))?)
+        threads.into_iter().try_for_each(|one| one.join().map_err(|_| Error::other("a thread panicked"))?)
     })?;
     let wall = began.elapsed().as_secs_f64();
     let sum = parts.inflate + parts.hash_in + parts.compress + parts.hash_out;

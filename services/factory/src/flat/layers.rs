@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use chassis::{Context, Halt, Job};
 use flatten::{Hides, INDEX_VERSION, LargeFiles, LayerIndex, Wanted, read_layer};
@@ -70,7 +70,15 @@ impl Layers {
             *wanted.entry(pair(layer)).or_default() += 1;
         }
         let all = images.iter().map(|image| image.layers.len()).sum();
-        Self { budget: Budget::new(limits), intake, wanted, kept: HashMap::new(), before: 0, all, again: false }
+        Self {
+            budget: Budget::new(limits),
+            intake,
+            wanted,
+            kept: HashMap::new(),
+            before: 0,
+            all,
+            again: false,
+        }
     }
 
     /// Takes the layers that an image of the hub has from what was kept of them.
@@ -84,7 +92,9 @@ impl Layers {
             let read = tokio::task::spawn_blocking(move || LayerIndex::decode(&found.body)).await;
             // One that is damaged is as good as none.
             let Some(index) = read.map_err(|_| thread_ended())? else { continue };
-            if Digest::from_sha256(index.diff_id) != diff_id || !self.budget.known(index.entries(), index.plain) {
+            if Digest::from_sha256(index.diff_id) != diff_id
+                || !self.budget.known(index.entries(), index.plain)
+            {
                 continue;
             }
             let layer = ReadLayer {

@@ -147,7 +147,12 @@ fn sources(
 
 impl Pieces {
     /// Keys of the chunks of a large content; none if nobody knows them.
-    fn keys<'k>(&'k self, plan: &'k Plan<'_, '_>, content: &flatten::Content, layer: usize) -> &'k [[u8; 32]] {
+    fn keys<'k>(
+        &'k self,
+        plan: &'k Plan<'_, '_>,
+        content: &flatten::Content,
+        layer: usize,
+    ) -> &'k [[u8; 32]] {
         let spooled = matches!(content.place, Place::Spooled(_));
         let cut = self.cut.get(&content.digest).filter(|_| spooled).map(Vec::as_slice);
         cut.or_else(|| plan.large(content, layer)).unwrap_or_default()

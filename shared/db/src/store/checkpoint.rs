@@ -42,12 +42,7 @@ impl Db {
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn checkpoint(
-        &self,
-        ids: &[i64],
-        marks: &[usize],
-        version: i32,
-    ) -> Result<Option<Checkpoint>> {
+    pub async fn checkpoint(&self, ids: &[i64], marks: &[usize], version: i32) -> Result<Option<Checkpoint>> {
         let marks = marks.iter().copied().filter(|mark| *mark <= ids.len());
         let chains = chains(ids, marks);
         let row = sqlx::query!(
@@ -73,7 +68,12 @@ impl Db {
 
 impl Tx {
     /// Keeps a recipe's checkpoints, which grow.
-    pub(super) async fn save_checkpoints(&mut self, recipe: i64, ids: &[i64], all: &[Checkpoint]) -> Result<()> {
+    pub(super) async fn save_checkpoints(
+        &mut self,
+        recipe: i64,
+        ids: &[i64],
+        all: &[Checkpoint],
+    ) -> Result<()> {
         let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
         let chains = chains(ids, all.iter().map(|c| c.chunks));
         let counts: Vec<i32> = all.iter().map(|c| count(c.chunks)).collect();

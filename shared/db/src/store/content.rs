@@ -40,7 +40,11 @@ impl Db {
 }
 
 impl Tx {
-    pub(super) async fn save_proofs(&mut self, saved: &Saved, new_ids: &HashMap<[u8; 32], i64>) -> Result<()> {
+    pub(super) async fn save_proofs(
+        &mut self,
+        saved: &Saved,
+        new_ids: &HashMap<[u8; 32], i64>,
+    ) -> Result<()> {
         let new = saved.new_chunks.iter().filter_map(|c| Some((*new_ids.get(&c.digest)?, c.proof.clone()?)));
         let (ids, proofs): (Vec<i64>, Vec<Vec<u8>>) = new.chain(saved.proofs.iter().cloned()).unzip();
         if ids.is_empty() {

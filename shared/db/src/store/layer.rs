@@ -58,10 +58,7 @@ impl Db {
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows
-            .into_iter()
-            .map(|r| ((r.blob, r.diff_id), KnownLayer { id: r.id, body: r.body }))
-            .collect())
+        Ok(rows.into_iter().map(|r| ((r.blob, r.diff_id), KnownLayer { id: r.id, body: r.body })).collect())
     }
 }
 

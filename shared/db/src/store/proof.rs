@@ -43,12 +43,10 @@ impl Db {
             .fetch_optional(&self.pool)
             .await?;
         let Some(recipe) = recipe else { return Ok(None) };
-        let rows = sqlx::query!(
-            "select chunk_id, proof from chunk_proof where chunk_id = any($1)",
-            &recipe.chunks
-        )
-        .fetch_all(&self.pool)
-        .await?;
+        let rows =
+            sqlx::query!("select chunk_id, proof from chunk_proof where chunk_id = any($1)", &recipe.chunks)
+                .fetch_all(&self.pool)
+                .await?;
         let mut proofs: HashMap<i64, Vec<u8>> = rows.into_iter().map(|r| (r.chunk_id, r.proof)).collect();
         let rows = sqlx::query!(
             "select digest, size, chunks from content where digest = any($1) and codec = $2",

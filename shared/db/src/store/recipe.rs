@@ -159,11 +159,7 @@ impl Db {
 }
 
 /// The ids of chunks, once those just written have some.
-pub(super) fn ids(
-    chunks: &[ChunkUse],
-    saved: &Saved,
-    new_ids: &HashMap<[u8; 32], i64>,
-) -> Result<Vec<i64>> {
+pub(super) fn ids(chunks: &[ChunkUse], saved: &Saved, new_ids: &HashMap<[u8; 32], i64>) -> Result<Vec<i64>> {
     let id = |chunk: &ChunkUse| match chunk {
         ChunkUse::Known(id) => Some(*id),
         ChunkUse::New(place) => new_ids.get(&saved.new_chunks.get(*place)?.digest).copied(),

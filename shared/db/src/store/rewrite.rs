@@ -191,7 +191,9 @@ fn choose(mut packs: Vec<Full>, most: u64) -> Vec<String> {
     // What is wholly dead goes without being rewritten.
     packs.retain(|pack| !pack.held && pack.used > 0);
     let tiny = packs.iter().filter(|pack| pack.size < TINY).count() >= MANY;
-    packs.sort_by(|a, b| (u128::from(a.used) * u128::from(b.size)).cmp(&(u128::from(b.used) * u128::from(a.size))));
+    packs.sort_by(|a, b| {
+        (u128::from(a.used) * u128::from(b.size)).cmp(&(u128::from(b.used) * u128::from(a.size)))
+    });
     let mut chosen = Vec::new();
     let mut room = most;
     for pack in &packs {
@@ -217,7 +219,8 @@ mod tests {
 
     #[test]
     fn the_emptiest_go_first_until_little_is_dead() {
-        let packs = vec![pack("full", 100, 100), pack("half", 100, 60), pack("most", 100, 90), pack("few", 100, 10)];
+        let packs =
+            vec![pack("full", 100, 100), pack("half", 100, 60), pack("most", 100, 90), pack("few", 100, 10)];
         assert_eq!(choose(packs.clone(), 1 << 30), ["few"], "what is left dead is below three tenths");
         let packs = vec![pack("a", 100, 70), pack("b", 100, 65), pack("c", 100, 75)];
         assert_eq!(choose(packs, 1 << 30), ["b"], "and then 55 of 210 are dead");

@@ -180,7 +180,11 @@ fn hashed(
     Ok(hash.finalize().into())
 }
 
-fn kept(reader: &mut LayerReader, large: &dyn LargeFiles, size: u64) -> Result<([u8; 32], Vec<[u8; 32]>), LayerError> {
+fn kept(
+    reader: &mut LayerReader,
+    large: &dyn LargeFiles,
+    size: u64,
+) -> Result<([u8; 32], Vec<[u8; 32]>), LayerError> {
     let mut content = Passing { reader, hash: blake3::Hasher::new(), failed: None };
     let keys = large.keep(&mut content, size);
     let Passing { hash, failed, .. } = content;

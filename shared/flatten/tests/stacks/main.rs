@@ -60,8 +60,10 @@ fn flat(tars: &[Vec<u8>], order: Order) -> Result<Vec<u8>, &'static str> {
 
 /// What is kept of the layers between imports gives the same plan.
 fn kept(indexes: &[LayerIndex], out: &[u8]) {
-    let again: Vec<LayerIndex> =
-        indexes.iter().map(|index| LayerIndex::decode(&index.encode(&[], |_| None, &HashMap::new()).unwrap()).unwrap()).collect();
+    let again: Vec<LayerIndex> = indexes
+        .iter()
+        .map(|index| LayerIndex::decode(&index.encode(&[], |_| None, &HashMap::new()).unwrap()).unwrap())
+        .collect();
     let mut tree = Tree::default();
     again.iter().for_each(|index| tree.apply(index).unwrap());
     assert_eq!(Plan::of(&tree, Cuts::default()).flat().plain, out.len() as u64);

@@ -146,7 +146,8 @@ impl Inner {
         self.job(false, move |inner, engines| {
             engines.compress(codec, &plain, &mut out).map_err(Error::io("compress a chunk"))?;
             drop(plain);
-            let length = u32::try_from(out.len()).map_err(|_| Error::Setting("a chunk above 4 GiB".into()))?;
+            let length =
+                u32::try_from(out.len()).map_err(|_| Error::Setting("a chunk above 4 GiB".into()))?;
             let sum = *blake3::hash(&out).as_bytes();
             let pack = inner.pack()?;
             let offset = pack.append(&out)?;

@@ -59,7 +59,11 @@ impl Budget {
     }
 
     /// The same, waiting up to `patience` for others to give theirs back.
-    pub(super) fn pair(&self, sizes: (usize, usize), patience: Duration) -> Result<Option<(Buf, Buf)>, Closed> {
+    pub(super) fn pair(
+        &self,
+        sizes: (usize, usize),
+        patience: Duration,
+    ) -> Result<Option<(Buf, Buf)>, Closed> {
         let mut state = self.0.lock();
         if let Some(pair) = state.turn(self, sizes)? {
             return Ok(Some(pair));

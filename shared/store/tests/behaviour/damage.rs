@@ -62,7 +62,11 @@ pub async fn what_reads_back_as_something_else_is_damage(store: &Store) {
         Arc::new(|_: &[u8]| Ok(store::Proved { digest: [7; 32], proof: Vec::new() }));
     let intake = store.intake(PackId::new(), Codec::default(), Index::new()).unwrap();
     let (chunk, _) = intake.enter([8; 32], 100).unwrap();
-    intake.write(chunk, |out| Ok(out.resize(100, 1))).unwrap();
+    let fill = |out: &mut Vec<u8>| {
+        out.resize(100, 1);
+        Ok(())
+    };
+    intake.write(chunk, fill).unwrap();
     let part = store::Part { chunk, large: None, mark: false };
     assert_eq!(intake.assemble(&[part], None, &other).unwrap_err().code(), "store.damaged");
     let intake = store.intake(PackId::new(), Codec::default(), index).unwrap();

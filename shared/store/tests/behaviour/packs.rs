@@ -45,9 +45,11 @@ async fn what_a_crash_leaves_is_seen_and_removed() {
 
 pub async fn chunks_move_and_damage_stays_behind(store: &Store) {
     let index = Index::new();
-    let (layer, _) = write(store, &index, &vec![("a".into(), noise("a", 50_000)), ("b".into(), noise("b", 9_000))]);
+    let (layer, _) =
+        write(store, &index, &vec![("a".into(), noise("a", 50_000)), ("b".into(), noise("b", 9_000))]);
     let pack = layer.written.pack.unwrap().id;
-    let kept = |new: &store::NewChunk| Kept { pack, offset: new.offset, length: new.length, sum: Some(new.sum) };
+    let kept =
+        |new: &store::NewChunk| Kept { pack, offset: new.offset, length: new.length, sum: Some(new.sum) };
     let mut chunks: Vec<Kept> = layer.written.new.iter().map(kept).collect();
     let mut buffer = Vec::new();
     assert!(chunks.iter().all(|chunk| store.is_sound(chunk, &mut buffer).unwrap()));

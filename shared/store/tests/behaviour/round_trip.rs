@@ -91,7 +91,8 @@ fn the_same_tar_is_the_same_blob_whatever_the_threads() {
         });
         let [one, four] = &layers;
         assert_eq!(one.blob, four.blob);
-        let sums = |layer: &crate::tree::Layer| layer.written.new.iter().map(|new| new.sum).collect::<BTreeSet<_>>();
+        let sums =
+            |layer: &crate::tree::Layer| layer.written.new.iter().map(|new| new.sum).collect::<BTreeSet<_>>();
         assert_eq!(sums(one), sums(four));
     }
 }

@@ -3,8 +3,8 @@
 use crate::index::Index;
 use std::sync::Arc;
 use store::{
-    Assembled, Checkpoint, Chunk, ChunkUse, Codec, Error, Intake, Large, PackId, Part, Prove, Proved, Run, Store,
-    Written,
+    Assembled, Checkpoint, Chunk, ChunkUse, Codec, Error, Intake, Large, PackId, Part, Prove, Proved, Run,
+    Store, Written,
 };
 
 pub type Tree = Vec<(String, Vec<u8>)>;
