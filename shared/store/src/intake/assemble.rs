@@ -155,20 +155,25 @@ impl Line<'_> {
         let (tell, answer) = mpsc::sync_channel(1);
         let chunk = part.chunk;
         self.inner.job(true, move |inner, engines| {
-            let mut fetched = Fetched { packed, plain };
-            place.read(inner, engines, &mut fetched)?;
-            if let Some(prove) = prove {
-                let proved = prove(&fetched.plain).map_err(|error| {
-                    Error::Damaged(format!("a batch that was just written cannot be read: {error:#}"))
-                })?;
-                place.same(&proved.digest)?;
-                inner.table()?.prove(chunk, proved.proof);
-            } else if check {
-                place.same(blake3::hash(&fetched.plain).as_bytes())?;
-            }
+            let fetch = || {
+                let mut fetched = Fetched { packed, plain };
+                place.read(inner, engines, &mut fetched)?;
+                if let Some(prove) = &prove {
+                    let proved = prove(&fetched.plain).map_err(|error| {
+                        Error::Damaged(format!("a batch that was just written cannot be read: {error:#}"))
+                    })?;
+                    place.same(&proved.digest)?;
+                    inner.table()?.prove(chunk, proved.proof);
+                } else if check {
+                    place.same(blake3::hash(&fetched.plain).as_bytes())?;
+                }
+                Ok(fetched)
+            };
+            let fetched = fetch();
+            let failed = fetched.as_ref().err().map(Error::again);
             // Nobody waits any more if the import was given up.
-            let _ = tell.send(Ok(fetched));
-            Ok(())
+            let _ = tell.send(fetched);
+            failed.map_or(Ok(()), Err)
         });
         self.ahead.push_back(answer);
         Ok(true)
@@ -205,7 +210,7 @@ impl Line<'_> {
 
     fn next(&mut self) -> Result<Fetched, Error> {
         let answer = self.ahead.pop_front().ok_or(Error::Stopped)?;
-        // A job that went away without an answer has failed, and told the intake why.
+        // A job that went away without an answer was never run: somebody else failed.
         answer.recv().unwrap_or_else(|_| Err(self.inner.table().err().unwrap_or(Error::Stopped)))
     }
 }
