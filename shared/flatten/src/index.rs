@@ -20,9 +20,9 @@ pub enum Place {
     Nowhere,
     /// In the layer's [`Contents`], from this byte on.
     Spooled(u64),
-    /// In chunks of its own: so many of [`LayerIndex::keys`], from this one on.
+    /// In chunks of its own: so many of the index's keys, from this one on.
     Large(u32, u32),
-    /// In the batch of this place among [`LayerIndex::keys`], from this byte on.
+    /// In the batch of this place among the index's keys, from this byte on.
     Batch(u32, u32),
 }
 
