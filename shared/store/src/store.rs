@@ -24,13 +24,13 @@ pub struct StoreConfig {
 }
 
 impl StoreConfig {
-    /// The usual settings for a directory: 256 KiB / 1 MiB / 4 MiB chunks, a thread a core, 64 MiB an intake.
+    /// The usual settings for a directory: 256 KiB / 1 MiB / 4 MiB chunks, a thread a core, 40 MiB an intake.
     pub fn local(root: impl Into<PathBuf>) -> StoreConfig {
         StoreConfig {
             root: root.into(),
             sizes: ChunkSizes::default(),
             threads: available_parallelism().map_or(1, usize::from),
-            memory: 64 << 20,
+            memory: 40 << 20,
         }
     }
 }

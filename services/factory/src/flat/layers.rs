@@ -23,7 +23,7 @@ use super::failed::{layer_failed, thread_ended};
 use crate::input::{Input, name, tell_progress};
 
 /// Layers read at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 3;
 
 /// Bytes of a layer that is read at once whatever its place.
 const SMALL: u64 = 1 << 20;

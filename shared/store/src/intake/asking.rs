@@ -25,6 +25,8 @@ impl Intake {
     /// thread.
     pub fn find(&self, digests: &[[u8; 32]]) -> Result<Vec<Option<Chunk>>, Error> {
         let inner = &self.0;
+        // What large files left to be asked for: then it is known of every chunk whether the store has it.
+        inner.flush()?;
         let mut unknown: Vec<[u8; 32]> = {
             let table = inner.table()?;
             digests.iter().filter(|digest| !table.seen.contains_key(*digest)).copied().collect()
