@@ -99,16 +99,16 @@ impl Intake {
     ) -> Result<(), Error> {
         let inner = &self.0;
         let size = inner.table()?.entry(chunk)?.plain as usize;
-        let filled = inner.buffers(size).and_then(|(mut plain, out)| {
+        let filled = inner.buffer(size).and_then(|mut plain| {
             plain.clear();
             fill(&mut plain).map_err(Error::Content)?;
             if plain.len() == size {
-                return Ok((plain, out));
+                return Ok(plain);
             }
             Err(Error::Content(std::io::Error::other("a chunk has another size than was said")))
         });
-        let (plain, out) = filled.map_err(|error| inner.fail(error))?;
-        inner.compress(chunk, plain, out);
+        let plain = filled.map_err(|error| inner.fail(error))?;
+        inner.compress(chunk, plain);
         Ok(())
     }
 

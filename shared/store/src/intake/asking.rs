@@ -11,6 +11,9 @@ use std::{mem, sync::Arc, time::Duration};
 /// Keys of large files asked for at once, at most: enough that a round trip to the index costs nothing beside them.
 const KEYS: usize = 32;
 
+/// The part of the memory, as a divisor, that may wait to be asked for: the threads that compress have the rest meanwhile.
+const PART: usize = 8;
+
 /// Keys of a plan asked for at once.
 const MANY: usize = 1000;
 
@@ -71,12 +74,11 @@ impl Inner {
         if possible { Ok(()) } else { Err(wrong()) }
     }
 
-    /// A buffer for `size` plain bytes and one for what they are compressed to.
-    pub(super) fn buffers(self: &Arc<Inner>, size: usize) -> Result<(Buf, Buf), Error> {
-        let sizes = (size, self.codec.bound(size));
+    /// A buffer for `size` plain bytes.
+    pub(super) fn buffer(self: &Arc<Inner>, size: usize) -> Result<Buf, Error> {
         loop {
-            match self.writing.pair(sizes, PATIENCE) {
-                Ok(Some(pair)) => return Ok(pair),
+            match self.writing.one(size, PATIENCE) {
+                Ok(Some(buf)) => return Ok(buf),
                 // What waits to be asked for holds memory, and nobody else may be about to ask.
                 Ok(None) => self.flush()?,
                 Err(_) => return self.table().and(Err(Error::Stopped)),
@@ -91,18 +93,18 @@ impl Inner {
         if !fresh {
             return Ok(digest);
         }
-        let (mut buf, out) = self.buffers(plain.len()).map_err(|error| self.fail(error))?;
+        let mut buf = self.buffer(plain.len()).map_err(|error| self.fail(error))?;
         buf.clear();
         buf.extend_from_slice(plain);
-        self.await_key(Waiting { chunk, plain: buf, out }).map(|()| digest)
+        self.await_key(Waiting { chunk, plain: buf }).map(|()| digest)
     }
 
     /// A chunk that was cut already and lies in a buffer of ours.
-    pub(super) fn whole(self: &Arc<Inner>, plain: Buf, out: Buf) -> Result<[u8; 32], Error> {
+    pub(super) fn whole(self: &Arc<Inner>, plain: Buf) -> Result<[u8; 32], Error> {
         let digest = *blake3::hash(&plain).as_bytes();
         let (chunk, fresh) = self.table()?.enter(digest, plain.len())?;
         if fresh {
-            self.await_key(Waiting { chunk, plain, out })?;
+            self.await_key(Waiting { chunk, plain })?;
         }
         Ok(digest)
     }
@@ -110,7 +112,8 @@ impl Inner {
     fn await_key(self: &Arc<Inner>, waiting: Waiting) -> Result<(), Error> {
         let mut table = self.table()?;
         table.waiting.push(waiting);
-        let enough = table.waiting.len() >= KEYS;
+        let held: usize = table.waiting.iter().map(|waiting| waiting.plain.len()).sum();
+        let enough = table.waiting.len() >= KEYS || held >= self.writing.limit() / PART;
         drop(table);
         if enough { self.flush() } else { Ok(()) }
     }
@@ -126,7 +129,7 @@ impl Inner {
             waiting.iter().map(|w| table.entry(w.chunk).map(|e| e.digest)).collect::<Result<_, _>>()?
         };
         let found = self.ask(&digests).map_err(|error| self.fail(error))?;
-        for (Waiting { chunk, plain, out }, located) in waiting.into_iter().zip(found) {
+        for (Waiting { chunk, plain }, located) in waiting.into_iter().zip(found) {
             match located {
                 Some(located) if located.plain as usize == plain.len() => {
                     self.table()?.set(chunk, Place::Known(located));
@@ -136,23 +139,23 @@ impl Inner {
                     let told = format!("chunk {} has not the length of its content", located.chunk);
                     return Err(self.fail(Error::Damaged(told)));
                 }
-                None => self.compress(chunk, plain, out),
+                None => self.compress(chunk, plain),
             }
         }
         Ok(())
     }
 
     /// Compresses a chunk on one of the store's threads, and appends it to the pack.
-    pub(super) fn compress(self: &Arc<Inner>, chunk: Chunk, plain: Buf, mut out: Buf) {
+    pub(super) fn compress(self: &Arc<Inner>, chunk: Chunk, plain: Buf) {
         let codec = self.codec;
         self.job(false, move |inner, engines| {
-            engines.compress(codec, &plain, &mut out).map_err(Error::io("compress a chunk"))?;
+            let out = engines.compress(codec, &plain).map_err(Error::io("compress a chunk"))?;
             drop(plain);
             let length =
                 u32::try_from(out.len()).map_err(|_| Error::Setting("a chunk above 4 GiB".into()))?;
-            let sum = *blake3::hash(&out).as_bytes();
+            let sum = *blake3::hash(out).as_bytes();
             let pack = inner.pack()?;
-            let offset = pack.append(&out)?;
+            let offset = pack.append(out)?;
             if pack.is_due() {
                 inner.flush_early(pack);
             }

@@ -46,6 +46,11 @@ impl Budget {
         self.0.lock().peak
     }
 
+    /// The most bytes there are.
+    pub(super) fn limit(&self) -> usize {
+        self.0.limit
+    }
+
     /// Ends every wait, and every later one.
     pub(super) fn close(&self) {
         self.0.lock().closed = true;
@@ -58,18 +63,14 @@ impl Budget {
         self.0.lock().pair(self, sizes)
     }
 
-    /// The same, waiting up to `patience` for others to give theirs back.
-    pub(super) fn pair(
-        &self,
-        sizes: (usize, usize),
-        patience: Duration,
-    ) -> Result<Option<(Buf, Buf)>, Closed> {
+    /// One, waiting up to `patience` for others to give theirs back.
+    pub(super) fn one(&self, size: usize, patience: Duration) -> Result<Option<Buf>, Closed> {
         let mut state = self.0.lock();
-        if let Some(pair) = state.turn(self, sizes)? {
-            return Ok(Some(pair));
+        if let Some(one) = state.turn(self, size)? {
+            return Ok(Some(one));
         }
         state = self.0.freed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0;
-        state.turn(self, sizes)
+        state.turn(self, size)
     }
 }
 
@@ -80,30 +81,27 @@ impl Shared {
 }
 
 impl State {
-    fn turn(&mut self, budget: &Budget, sizes: (usize, usize)) -> Result<Option<(Buf, Buf)>, Closed> {
+    fn turn(&mut self, budget: &Budget, size: usize) -> Result<Option<Buf>, Closed> {
         self.full &= self.used > budget.0.limit / 2;
-        let pair = if self.full { None } else { self.pair(budget, sizes)? };
-        self.full = pair.is_none();
-        if self.closed { Err(Closed) } else { Ok(pair) }
+        let size = round(size);
+        self.full |= !self.has_room(budget, size)?;
+        Ok(if self.full { None } else { Some(self.grant(budget, size)) })
     }
 
     fn pair(&mut self, budget: &Budget, (one, other): (usize, usize)) -> Result<Option<(Buf, Buf)>, Closed> {
-        if self.closed {
-            return Err(Closed);
-        }
-        let limit = budget.0.limit;
-        let round = |size: usize| size.max(1).next_multiple_of(STEP);
-        // What is above the limit would wait for ever; it is granted alone instead.
-        let alone = self.used == 0;
-        if !alone && self.used + round(one) + round(other) > limit {
-            return Ok(None);
-        }
-        let (one, other) = (self.grant(limit, round(one)), self.grant(limit, round(other)));
-        let buf = |bytes: Vec<u8>| Buf { granted: bytes.capacity(), bytes, budget: budget.clone() };
-        Ok(Some((buf(one), buf(other))))
+        let (one, other) = (round(one), round(other));
+        let room = self.has_room(budget, one + other)?;
+        Ok(room.then(|| (self.grant(budget, one), self.grant(budget, other))))
     }
 
-    fn grant(&mut self, limit: usize, size: usize) -> Vec<u8> {
+    fn has_room(&self, budget: &Budget, size: usize) -> Result<bool, Closed> {
+        // What is above the limit would wait for ever; it is granted alone instead.
+        let room = self.used == 0 || self.used + size <= budget.0.limit;
+        if self.closed { Err(Closed) } else { Ok(room) }
+    }
+
+    fn grant(&mut self, budget: &Budget, size: usize) -> Buf {
+        let limit = budget.0.limit;
         // A quarter more at most, or small chunks would sit in large buffers and starve the rest.
         let fits = |buffer: &Vec<u8>| (size..=size + size / 4).contains(&buffer.capacity());
         let bytes = match self.idle.iter().position(fits) {
@@ -123,8 +121,12 @@ impl State {
         };
         self.used += bytes.capacity();
         self.peak = self.peak.max(self.used + self.idle_bytes);
-        bytes
+        Buf { granted: bytes.capacity(), bytes, budget: budget.clone() }
     }
+}
+
+fn round(size: usize) -> usize {
+    size.max(1).next_multiple_of(STEP)
 }
 
 /// A buffer of the budget; dropping it gives it back.
@@ -198,13 +200,13 @@ mod tests {
         let (tell, told) = mpsc::channel();
         let waiter = thread::spawn({
             let budget = budget.clone();
-            move || tell.send(budget.pair((STEP, 1), Duration::from_secs(600)).unwrap().is_some())
+            move || tell.send(budget.one(2 * STEP, Duration::from_secs(600)).unwrap().is_some())
         });
         assert!(told.try_recv().is_err(), "nothing to grant yet");
         drop(held);
         assert!(told.recv().unwrap());
         waiter.join().unwrap().unwrap();
         budget.close();
-        assert!(budget.pair((1, 1), Duration::ZERO).is_err());
+        assert!(budget.one(1, Duration::ZERO).is_err());
     }
 }

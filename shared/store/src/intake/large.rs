@@ -51,11 +51,11 @@ impl Intake {
 impl Intake {
     /// A file of about the size of a chunk is one: cutting it would find little to share, and costs a look at every byte.
     fn whole(&self, content: &mut dyn Read, size: usize, padding: usize) -> Result<[u8; 32], Error> {
-        let (mut plain, out) = self.0.buffers(size + padding).map_err(|error| self.0.fail(error))?;
+        let mut plain = self.0.buffer(size + padding).map_err(|error| self.0.fail(error))?;
         plain.resize(size, 0);
         content.read_exact(&mut plain).map_err(Error::Content)?;
         plain.resize(size + padding, 0);
-        self.0.whole(plain, out)
+        self.0.whole(plain)
     }
 }
 

@@ -35,7 +35,6 @@ pub(super) struct Entry {
 pub(super) struct Waiting {
     pub(super) chunk: Chunk,
     pub(super) plain: Buf,
-    pub(super) out: Buf,
 }
 
 #[derive(Default)]
