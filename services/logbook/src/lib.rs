@@ -7,16 +7,23 @@ use std::time::Duration;
 
 use anyhow::Result;
 use bus::{Message, Pull};
-use chassis::{Context, logblock};
-use db::log::Kept;
+use chassis::Context;
+use chassis::logblock::Packer;
+use db::log::{Kept, Piece};
 use model::ImageId;
-use model::log::Batch;
 use tokio::task::JoinSet;
 use tracing::warn;
 
+mod heard;
 mod on_image_ended;
 
 const SWEEP: Duration = Duration::from_secs(5);
+
+/// Messages kept in one transaction.
+const MANY: usize = 64;
+
+/// How long others are waited for, while several come at a time.
+const GATHER: Duration = Duration::from_millis(25);
 
 /// Keeps logs until shutdown.
 ///
@@ -24,9 +31,7 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// Never by itself: outages are waited out.
 pub async fn run(cx: Context) -> Result<()> {
     let mut tasks = JoinSet::new();
-    for _ in 0..cx.config.slots.max(1) {
-        tasks.spawn(keep(cx.clone(), cx.bus.pull(bus::LOGS, "logbook", "log.image.*")));
-    }
+    tasks.spawn(keep(cx.clone(), cx.bus.pull(bus::LOGS, "logbook", "log.image.*")));
     tasks
         .spawn(on_image_ended::run(cx.clone(), cx.bus.pull(bus::IMAGES, "logbook-image-live", "image.live")));
     let failed = cx.bus.pull(bus::IMAGES, "logbook-image-import-failed", "image.import.failed");
@@ -37,49 +42,80 @@ pub async fn run(cx: Context) -> Result<()> {
 }
 
 async fn keep(cx: Context, mut pull: Pull) {
+    let Ok(mut packer) = Packer::new() else { return };
+    let mut gather = Duration::ZERO;
     while !cx.shutdown.is_cancelled() {
-        let message = tokio::select! {
-            message = pull.next(SWEEP) => message,
-            () = cx.shutdown.cancelled() => None,
+        let messages = tokio::select! {
+            messages = pull.some(MANY, SWEEP, gather) => messages,
+            () = cx.shutdown.cancelled() => Vec::new(),
         };
-        if let Some(message) = message {
-            on_log(&cx, &message).await;
+        gather = if messages.len() > 1 { GATHER } else { Duration::ZERO };
+        if !messages.is_empty() {
+            on_logs(&cx, &mut packer, messages).await;
         }
     }
 }
 
-async fn on_log(cx: &Context, message: &Message) {
-    let batch: Batch = match serde_json::from_slice(message.body()) {
-        Ok(batch) => batch,
-        Err(error) => {
-            let why = format!("not a batch of log lines: {error}");
-            if let Err(error) = cx.db.bury(message.subject(), &why, message.body()).await {
-                warn!(error = %error, "a dead letter could not be kept");
-                return message.later(SWEEP).await;
+async fn on_logs(cx: &Context, packer: &mut Packer, messages: Vec<Message>) {
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut heard: Vec<Message> = Vec::new();
+    for message in messages {
+        match heard::piece(message.body(), packer) {
+            Ok(piece) => {
+                pieces.push(piece);
+                heard.push(message);
             }
-            return message.term().await;
-        }
-    };
-    match cx.db.keep_log(&batch, |skip, first| logblock::encode(&batch, skip, first)).await {
-        Ok(Kept::TooEarly) => message.later(Duration::from_millis(50)).await,
-        Ok(Kept::Before) => message.ack().await,
-        Ok(Kept::Yes) => {
-            message.ack().await;
-            close(cx, Some(&batch.image)).await;
-            cx.bus.say(&format!("kept.image.{}", batch.image), bytes::Bytes::new()).await;
-        }
-        Err(error) => {
-            warn!(image.id = %batch.image, error = %chassis::halt::chain(&error), "log lines could not be kept yet");
-            message.later(Duration::from_secs(1)).await;
+            Err(error) => bury(cx, &message, &format!("not a batch of log lines: {error}")).await,
         }
     }
+    let images: Vec<ImageId> = pieces.iter().map(|piece| piece.image.clone()).collect();
+    let kept = match cx.db.keep_logs(pieces).await {
+        Ok(kept) => kept,
+        Err(error) => {
+            warn!(error = %chassis::halt::chain(&error), "log lines could not be kept yet");
+            for message in &heard {
+                message.later(Duration::from_secs(1)).await;
+            }
+            return;
+        }
+    };
+    let mut told: Vec<&ImageId> = Vec::new();
+    for ((message, image), kept) in heard.iter().zip(&images).zip(kept) {
+        match kept {
+            Kept::TooEarly => message.later(Duration::from_millis(50)).await,
+            Kept::Before => message.ack().await,
+            Kept::Yes => {
+                message.ack().await;
+                if !told.contains(&image) {
+                    told.push(image);
+                }
+            }
+        }
+    }
+    for image in told {
+        tell(cx, image).await;
+    }
+}
+
+async fn bury(cx: &Context, message: &Message, why: &str) {
+    match cx.db.bury(message.subject(), why, message.body()).await {
+        Ok(_) => message.term().await,
+        Err(error) => {
+            warn!(error = %error, "a dead letter could not be kept");
+            message.later(SWEEP).await;
+        }
+    }
+}
+
+async fn tell(cx: &Context, image: &ImageId) {
+    cx.bus.say(&format!("kept.image.{image}"), bytes::Bytes::new()).await;
 }
 
 async fn close(cx: &Context, image: Option<&ImageId>) {
     match cx.db.close_logs(image).await {
         Ok(closed) => {
             for image in closed {
-                cx.bus.say(&format!("kept.image.{image}"), bytes::Bytes::new()).await;
+                tell(cx, &image).await;
             }
         }
         Err(error) => warn!(error = %error, "logs could not be closed yet"),

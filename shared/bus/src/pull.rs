@@ -5,19 +5,41 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use async_nats::jetstream::{self, AckKind};
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tracing::debug;
 
 use crate::{BusError, Result, streams};
 
-/// A consumer of one subject. Each copy asks for one message at a time, so none waits behind a busy one.
-#[derive(Debug, Clone)]
+/// A consumer of one subject. Who asks for one message at a time never has one wait behind a busy one.
 pub struct Pull {
     jetstream: jetstream::Context,
     stream: &'static str,
     durable: String,
     subject: String,
     consumer: Option<PullConsumer>,
+    /// A question for several messages that some did not come to yet.
+    asked: Option<pull::Batch>,
+}
+
+impl Clone for Pull {
+    /// Another copy, with questions of its own.
+    fn clone(&self) -> Self {
+        let Self { jetstream, stream, durable, subject, consumer, asked: _ } = self;
+        Self {
+            jetstream: jetstream.clone(),
+            stream,
+            durable: durable.clone(),
+            subject: subject.clone(),
+            consumer: consumer.clone(),
+            asked: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Pull {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pull").field("durable", &self.durable).finish_non_exhaustive()
+    }
 }
 
 impl Pull {
@@ -27,26 +49,72 @@ impl Pull {
         durable: &str,
         subject: &str,
     ) -> Self {
-        Self { jetstream, stream, durable: durable.to_owned(), subject: subject.to_owned(), consumer: None }
+        Self { jetstream, stream, durable: durable.to_owned(), subject: subject.to_owned(), consumer: None, asked: None }
     }
 
     /// The next message, or `None` when none came in time or the bus is away; it never ends for good.
     pub async fn next(&mut self, wait: Duration) -> Option<Message> {
+        self.some(1, wait, Duration::ZERO).await.pop()
+    }
+
+    /// Up to `most` messages: waits for the first, and takes what came with it or within `gather` of it. None when none came in time or the bus is
+    /// away; it never ends for good.
+    pub async fn some(&mut self, most: usize, wait: Duration, gather: Duration) -> Vec<Message> {
         let deadline = tokio::time::Instant::now() + wait;
-        match self.try_next(wait).await {
-            Ok(message) => message,
-            Err(error) => {
-                // The broker restarted, or lost the consumer or the whole stream: make it again next time.
-                debug!(durable = self.durable, error = %error, "pulling again");
-                self.consumer = None;
+        let mut got = Vec::new();
+        let asked = self.try_some(most, (wait, gather), &mut got).await;
+        if let Err(error) = asked {
+            // The broker restarted, or lost the consumer or the whole stream: make it again next time.
+            debug!(durable = self.durable, error = %error, "pulling again");
+            (self.consumer, self.asked) = (None, None);
+            if got.is_empty() {
                 let pause = Duration::from_millis(500).min(deadline - tokio::time::Instant::now());
                 tokio::time::sleep(pause).await;
-                None
+            }
+        }
+        got
+    }
+
+    async fn try_some(
+        &mut self,
+        most: usize,
+        (wait, gather): (Duration, Duration),
+        got: &mut Vec<Message>,
+    ) -> Result<()> {
+        // What was asked for and did not come yet still comes: a question is heard to its end.
+        let mut asked = match self.asked.take() {
+            Some(asked) => asked,
+            None => self.ask(most, wait).await?,
+        };
+        // The server ends an empty batch by itself; a little later we give up on a server that is gone.
+        let first = tokio::time::timeout(wait + Duration::from_secs(1), asked.next()).await;
+        let mut next = first.map_err(BusError::new("pull a message"))?;
+        if !gather.is_zero() {
+            tokio::time::sleep(gather).await;
+        }
+        loop {
+            match next {
+                Some(Ok(message)) => got.push(Message(message)),
+                Some(Err(error)) => {
+                    return Err(BusError::new("pull a message")(std::io::Error::other(error.to_string())));
+                }
+                None => return Ok(()),
+            }
+            if got.len() >= most {
+                // All of it came: nothing is left to hear.
+                return Ok(());
+            }
+            match asked.next().now_or_never() {
+                Some(more) => next = more,
+                None => {
+                    self.asked = Some(asked);
+                    return Ok(());
+                }
             }
         }
     }
 
-    async fn try_next(&mut self, wait: Duration) -> Result<Option<Message>> {
+    async fn ask(&mut self, most: usize, wait: Duration) -> Result<pull::Batch> {
         let consumer = match &self.consumer {
             Some(consumer) => consumer.clone(),
             None => {
@@ -54,22 +122,8 @@ impl Pull {
                 self.consumer.insert(made).clone()
             }
         };
-        let mut batch = consumer
-            .batch()
-            .max_messages(1)
-            .expires(wait)
-            .messages()
-            .await
-            .map_err(BusError::new("pull a message"))?;
-        // The server ends an empty batch by itself; a little later we give up on a server that is gone.
-        match tokio::time::timeout(wait + Duration::from_secs(1), batch.next()).await {
-            Ok(Some(Ok(message))) => Ok(Some(Message(message))),
-            Ok(Some(Err(error))) => {
-                Err(BusError::new("pull a message")(std::io::Error::other(error.to_string())))
-            }
-            Ok(None) => Ok(None),
-            Err(late) => Err(BusError::new("pull a message")(late)),
-        }
+        let asking = consumer.batch().max_messages(most).expires(wait).messages();
+        asking.await.map_err(BusError::new("pull a message"))
     }
 
     async fn make(&self) -> Result<PullConsumer> {

@@ -1,62 +1,70 @@
 //! A build log as the stage that speaks sees it.
 //!
-//! Lines are numbered, batched (50 ms, or 250 ms while much is said) and published on `log.image.<id>`; each batch is kept here until
-//! the stream has it. Secrets known to the import are masked before a line leaves the process.
+//! Lines are numbered, batched (50 ms, or up to half a second while much is said) and published on `log.image.<id>`; each batch is
+//! kept here until the stream has it. Secrets known to the import are masked before a line leaves the process.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bus::Bus;
-use chrono::Utc;
+use bytes::Bytes;
 use db::import::Claim;
-use model::log::{BATCH_BYTES, BATCH_LINES, Batch, LINE_BYTES, Line, Progress, Stage, Stream};
-use tokio::sync::{mpsc, oneshot};
+use model::log::{LINE_BYTES, Progress, Stage, Stream};
+use tokio::sync::{Notify, oneshot};
+
+mod pending;
+
+use pending::Pending;
 
 /// How long a batch waits for more lines.
 const LINGER: Duration = Duration::from_millis(50);
 
-/// How long it waits while batches hold [`MANY`] lines or more: what a batch costs is then shared by more of them, and
-/// nobody reads that fast.
-const LINGER_LONG: Duration = Duration::from_millis(250);
+/// While batches hold [`MANY`] lines or more, they leave with the ticks of a clock that every log of the process shares: what
+/// it costs to wake the bus, `logbook` and the database is then shared by all of them, and nobody reads that fast.
+const TICK: Duration = Duration::from_millis(500);
 const MANY: usize = 16;
 
-enum Said {
-    Line(Line),
-    Flush(oneshot::Sender<i64>),
-}
-
-/// The log of one attempt and stage. Cloning shares it.
+/// The log of one attempt and stage. Cloning shares it; what was said before the last clone goes is still published.
 #[derive(Debug, Clone)]
-pub struct JobLog {
-    said: mpsc::UnboundedSender<Said>,
-    secrets: Arc<Mutex<Vec<String>>>,
+pub struct JobLog(Arc<Speaker>);
+
+#[derive(Debug)]
+struct Speaker {
+    heard: Arc<Heard>,
+    secrets: Mutex<Vec<String>>,
     bus: Bus,
-    image: Arc<str>,
+    image: String,
 }
 
-impl std::fmt::Debug for Said {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Said")
-    }
+/// What the speaker and the task that publishes share.
+#[derive(Debug)]
+struct Heard {
+    pending: Mutex<Pending>,
+    /// There is a first line, a full batch, somebody who waits, or the end.
+    changed: Notify,
 }
 
 impl JobLog {
     /// Opens the log of a claim.
     pub fn open(bus: Bus, claim: &Claim, stage: Stage) -> Self {
-        let (said, heard) = mpsc::unbounded_channel();
-        let batch =
-            Batch { image: claim.image.clone(), attempt: claim.attempt, stage, seq: 1, lines: Vec::new() };
-        tokio::spawn(publish(bus.clone(), batch, heard));
-        Self { said, secrets: Arc::default(), bus, image: claim.image.as_str().into() }
+        let heard = Arc::new(Heard {
+            pending: Mutex::new(Pending::new(&claim.image, claim.attempt, stage)),
+            changed: Notify::new(),
+        });
+        let name = format!("log.{}.{}.{}", claim.image, claim.attempt, stage.as_str());
+        let subject = format!("log.image.{}", claim.image);
+        tokio::spawn(publish(bus.clone(), Arc::clone(&heard), subject, name));
+        Self(Arc::new(Speaker { heard, secrets: Mutex::default(), bus, image: claim.image.to_string() }))
     }
 
     /// From now on this secret, and its base64 form, is masked.
     pub fn mask(&self, secret: &str) {
         // Masking very short texts would only garble the log, and tell their length.
         if secret.len() >= 4
-            && let Ok(mut secrets) = self.secrets.lock()
+            && let Ok(mut secrets) = self.0.secrets.lock()
         {
             secrets.push(secret.to_owned());
             secrets.push(STANDARD.encode(secret).trim_end_matches('=').to_owned());
@@ -71,47 +79,63 @@ impl JobLog {
     /// Adds text of a stream; it is cut into lines, and long lines are split.
     pub fn line(&self, stream: Stream, text: &str) {
         let text = self.masked(text);
+        let mut wake = false;
+        let mut pending = self.0.heard.pending();
         for line in text.split('\n') {
             let mut rest = line.strip_suffix('\r').unwrap_or(line);
             loop {
                 let (head, tail) = rest.split_at(cut(rest));
-                let line = Line { time: Utc::now(), stream, line: head.to_owned() };
-                // The other end goes away only with the process.
-                let _ = self.said.send(Said::Line(line));
+                wake |= pending.add(stream, head);
                 if tail.is_empty() {
                     break;
                 }
                 rest = tail;
             }
         }
+        drop(pending);
+        if wake {
+            self.0.heard.changed.notify_one();
+        }
     }
 
     /// Tells how far a layer is, to whoever looks just now.
     pub async fn progress(&self, progress: &Progress) {
         if let Ok(body) = serde_json::to_vec(progress) {
-            self.bus.say(&format!("progress.image.{}", self.image), body.into()).await;
+            self.0.bus.say(&format!("progress.image.{}", self.0.image), body.into()).await;
         }
     }
 
     /// Waits until the stream has every line said so far; answers the number of the last one.
     pub async fn flush(&self) -> i64 {
         let (done, wait) = oneshot::channel();
-        if self.said.send(Said::Flush(done)).is_err() {
-            return 0;
-        }
+        self.0.heard.pending().flush(done);
+        self.0.heard.changed.notify_one();
         wait.await.unwrap_or(0)
     }
 
-    fn masked(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        if let Ok(secrets) = self.secrets.lock() {
+    fn masked<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut text = Cow::Borrowed(text);
+        if let Ok(secrets) = self.0.secrets.lock() {
             for secret in secrets.iter().filter(|s| !s.is_empty()) {
                 if text.contains(secret.as_str()) {
-                    text = text.replace(secret.as_str(), "***");
+                    text = text.replace(secret.as_str(), "***").into();
                 }
             }
         }
         text
+    }
+}
+
+impl Drop for Speaker {
+    fn drop(&mut self) {
+        self.heard.pending().closed = true;
+        self.heard.changed.notify_one();
+    }
+}
+
+impl Heard {
+    fn pending(&self) -> std::sync::MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -122,65 +146,60 @@ fn cut(line: &str) -> usize {
     (1..=LINE_BYTES).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(line.len())
 }
 
-async fn publish(bus: Bus, mut batch: Batch, mut heard: mpsc::UnboundedReceiver<Said>) {
-    let mut linger = LINGER;
-    while let Some(said) = heard.recv().await {
-        let flush = match said {
-            Said::Line(line) => {
-                batch.lines.push(line);
-                fill(&mut batch, &mut heard, linger).await
-            }
-            Said::Flush(done) => Some(done),
+async fn publish(bus: Bus, heard: Arc<Heard>, subject: String, name: String) {
+    let mut many = false;
+    loop {
+        let (urgent, empty, closed) = {
+            let pending = heard.pending();
+            (pending.is_urgent(), pending.is_empty(), pending.closed)
         };
-        linger = if batch.lines.len() >= MANY { LINGER_LONG } else { LINGER };
-        send(&bus, &mut batch).await;
-        if let Some(done) = flush {
-            let _ = done.send(batch.seq - 1);
+        if empty && closed {
+            return;
+        }
+        if empty && !urgent {
+            heard.changed.notified().await;
+            continue;
+        }
+        if !urgent {
+            linger(&heard, if many { next_tick() } else { LINGER }).await;
+        }
+        let (batch, flushed) = heard.pending().take();
+        let last = batch.as_ref().map(|batch| batch.seq + batch.lines - 1);
+        if let Some(batch) = batch {
+            many = batch.lines >= MANY as i64;
+            let id = format!("{name}.{}", batch.seq);
+            send(&bus, &subject, &id, batch.body).await;
+        }
+        for (done, end) in flushed {
+            let _ = done.send(last.unwrap_or(end).max(end));
         }
     }
 }
 
-/// Waits a moment for more lines, so that a noisy build costs little.
-async fn fill(
-    batch: &mut Batch,
-    heard: &mut mpsc::UnboundedReceiver<Said>,
-    linger: Duration,
-) -> Option<oneshot::Sender<i64>> {
-    let linger = tokio::time::sleep(linger);
-    tokio::pin!(linger);
-    let mut bytes = batch.lines.iter().map(|line| line.line.len()).sum::<usize>();
-    while batch.lines.len() < BATCH_LINES && bytes < BATCH_BYTES {
+/// Waits for more lines, unless there is reason not to wait.
+async fn linger(heard: &Heard, time: Duration) {
+    let until = tokio::time::sleep(time);
+    tokio::pin!(until);
+    loop {
         tokio::select! {
-            biased;
-            said = heard.recv() => match said {
-                Some(Said::Line(line)) => {
-                    bytes += line.line.len();
-                    batch.lines.push(line);
-                }
-                Some(Said::Flush(done)) => return Some(done),
-                None => return None,
-            },
-            () = &mut linger => return None,
+            () = &mut until => return,
+            () = heard.changed.notified() => if heard.pending().is_urgent() { return },
         }
     }
-    None
 }
 
-async fn send(bus: &Bus, batch: &mut Batch) {
-    if batch.lines.is_empty() {
-        return;
+fn next_tick() -> Duration {
+    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let tick = TICK.as_micros().max(1);
+    let left = tick - BEGAN.elapsed().as_micros() % tick;
+    Duration::from_micros(u64::try_from(left).unwrap_or_default())
+}
+
+async fn send(bus: &Bus, subject: &str, id: &str, body: Bytes) {
+    let mut pause = Duration::from_millis(100);
+    while let Err(error) = bus.publish(subject, Some(id), "application/json", body.clone()).await {
+        tracing::debug!(subject, error = %error, "log lines wait for the bus");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(2));
     }
-    let subject = format!("log.image.{}", batch.image);
-    let id = format!("log.{}.{}.{}.{}", batch.image, batch.attempt, batch.stage.as_str(), batch.seq);
-    if let Ok(body) = serde_json::to_vec(batch) {
-        let body = bytes::Bytes::from(body);
-        let mut pause = Duration::from_millis(100);
-        while let Err(error) = bus.publish(&subject, Some(&id), "application/json", body.clone()).await {
-            tracing::debug!(image.id = %batch.image, error = %error, "log lines wait for the bus");
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(2));
-        }
-    }
-    batch.seq += i64::try_from(batch.lines.len()).unwrap_or(0);
-    batch.lines.clear();
 }

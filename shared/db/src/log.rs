@@ -5,28 +5,23 @@
 //! outcome is known and every stage that said where it ended is kept up to there.
 
 use model::ImageId;
-use model::log::{Batch, Stage};
+use model::log::Stage;
 
 use crate::import::Claim;
 use crate::{Db, Result, Tx};
 
-/// What became of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
-    /// Its lines (or those that were not kept before) are kept.
-    Yes,
-    /// All of it was kept before, or its image is not known.
-    Before,
-    /// Lines before it are missing: bring it again later.
-    TooEarly,
-}
+mod keep;
+
+pub use keep::{Kept, Piece};
 
 /// A block of kept lines.
 #[derive(Debug, Clone)]
 pub struct Block {
     /// Offset of its first line.
     pub first: i64,
-    /// Compressed JSON lines, as `logbook` wrote them.
+    /// How many of the batch's lines, its last ones, are kept by it.
+    pub lines: usize,
+    /// A compressed batch, as `logbook` packed it.
     pub body: Vec<u8>,
 }
 
@@ -40,68 +35,6 @@ pub struct LogState {
 }
 
 impl Db {
-    /// Keeps a batch. `encode` turns the lines from a place in the batch on, with the offset of the first, into the
-    /// body of a block.
-    ///
-    /// # Errors
-    /// When the database is away.
-    pub async fn keep_log(&self, batch: &Batch, encode: impl FnOnce(usize, i64) -> Vec<u8>) -> Result<Kept> {
-        let mut tx = self.pool.begin().await?;
-        // The log's row is the lock: copies of logbook keep one image's lines one after the other.
-        let log = sqlx::query!(
-            "select next_offset from image_log where image_id = $1 for no key update",
-            batch.image.as_str()
-        )
-        .fetch_optional(&mut *tx)
-        .await?;
-        let Some(log) = log else { return Ok(Kept::Before) };
-        let next_seq = sqlx::query_scalar!(
-            "insert into image_log_cursor (image_id, attempt, stage) values ($1, $2, $3)
-             on conflict (image_id, attempt, stage) do update set stage = excluded.stage returning next_seq",
-            batch.image.as_str(),
-            batch.attempt,
-            batch.stage.as_str()
-        )
-        .fetch_one(&mut *tx)
-        .await?;
-        if batch.seq > next_seq {
-            return Ok(Kept::TooEarly);
-        }
-        let skip = usize::try_from(next_seq - batch.seq).unwrap_or(0);
-        let lines = batch.lines.len().saturating_sub(skip);
-        if lines == 0 {
-            return Ok(Kept::Before);
-        }
-        let count = i64::try_from(lines).unwrap_or(0);
-        sqlx::query!(
-            "insert into image_log_block (image_id, first_offset, lines, body) values ($1, $2, $3, $4)",
-            batch.image.as_str(),
-            log.next_offset,
-            i32::try_from(count).unwrap_or(0),
-            encode(skip, log.next_offset)
-        )
-        .execute(&mut *tx)
-        .await?;
-        sqlx::query!(
-            "update image_log set next_offset = next_offset + $2 where image_id = $1",
-            batch.image.as_str(),
-            count
-        )
-        .execute(&mut *tx)
-        .await?;
-        sqlx::query!(
-            "update image_log_cursor set next_seq = next_seq + $4 where image_id = $1 and attempt = $2 and stage = $3",
-            batch.image.as_str(),
-            batch.attempt,
-            batch.stage.as_str(),
-            count
-        )
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(Kept::Yes)
-    }
-
     /// Closes logs whose outcome is known and whose lines are all kept; `image` alone, or all of them. Returns the
     /// ones closed. A log whose lines are gone for good (the broker lost them) is closed after a minute all the same.
     ///
@@ -143,7 +76,7 @@ impl Db {
     /// When the database is away.
     pub async fn log_blocks(&self, image: &ImageId, from: i64, limit: i64) -> Result<Vec<Block>> {
         let rows = sqlx::query!(
-            "select first_offset, body from image_log_block where image_id = $1 and first_offset + lines > $2
+            "select first_offset, lines, body from image_log_block where image_id = $1 and first_offset + lines > $2
              order by first_offset limit $3",
             image.as_str(),
             from,
@@ -151,7 +84,11 @@ impl Db {
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows.into_iter().map(|r| Block { first: r.first_offset, body: r.body }).collect())
+        let block = |lines: i32| usize::try_from(lines).unwrap_or(0);
+        Ok(rows
+            .into_iter()
+            .map(|r| Block { first: r.first_offset, lines: block(r.lines), body: r.body })
+            .collect())
     }
 }
 

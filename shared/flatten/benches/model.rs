@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "benches are tests")]
 #![allow(missing_docs, reason = "what the macro makes")]
 
-use std::collections::HashMap;
 use std::io::{self, Cursor};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -47,9 +46,9 @@ fn indexes(c: &mut Criterion) {
     group.sample_size(20).throughput(Throughput::Bytes(tar.len() as u64));
     group.bench_function("of a layer", |b| b.iter_batched(|| tar.clone(), index, BatchSize::LargeInput));
     let known = index(tar);
-    let kept = known.encode(&[], |_| None, &HashMap::new()).unwrap();
+    let kept = known.encode(&[], |_| None).unwrap();
     group.throughput(Throughput::Elements(known.entries() as u64));
-    group.bench_function("encode", |b| b.iter(|| known.encode(&[], |_| None, &HashMap::new()).unwrap()));
+    group.bench_function("encode", |b| b.iter(|| known.encode(&[], |_| None).unwrap()));
     group.bench_function("decode", |b| b.iter(|| LayerIndex::decode(&kept).unwrap()));
     group.finish();
 }

@@ -11,7 +11,7 @@ mod code;
 mod read;
 
 pub use code::INDEX_VERSION;
-pub use read::{LargeFiles, Wanted, read_layer};
+pub use read::{LargeFiles, read_layer};
 
 /// Where a content's bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

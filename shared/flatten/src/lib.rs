@@ -20,7 +20,7 @@ pub use contents::Contents;
 pub use emit::emit;
 pub use flat_index::{IndexEntry, flat_index};
 pub use hides::Hides;
-pub use index::{Content, INDEX_VERSION, Item, LargeFiles, LayerIndex, Place, Wanted, What, read_layer};
+pub use index::{Content, INDEX_VERSION, Item, LargeFiles, LayerIndex, Place, What, read_layer};
 pub use plan::{Cuts, Flat, Keep, Piece, Plan};
 pub use proof::{BatchKey, Composer, Proof, prove};
 pub use read_back::{ReadBack, read_back};

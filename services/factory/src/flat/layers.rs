@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use chassis::{Context, Halt, Job};
-use flatten::{Hides, INDEX_VERSION, LargeFiles, LayerIndex, Wanted, read_layer};
+use flatten::{Hides, INDEX_VERSION, LargeFiles, LayerIndex, read_layer};
 use model::Failure;
 use oci::digest::{Algorithm, Digest};
 use oci::limits::{Budget, Limits};
@@ -256,17 +256,11 @@ struct Large {
 }
 
 impl LargeFiles for Large {
-    fn wanted(&self, path: &[u8]) -> Wanted {
+    /// A layer above that is read at the same time may hide it too. Images hide little, so it is kept until that is known: the
+    /// store gets rid of what nobody uses, and waiting would mean writing every large file to the disk once more.
+    fn hidden(&self, path: &[u8]) -> bool {
         let above = self.hidden.0.get(self.place + 1..).unwrap_or_default();
-        let mut all = true;
-        for layer in above {
-            match layer.get() {
-                Some(hides) if hides.hides(path) => return Wanted::Never,
-                Some(_) => {}
-                None => all = false,
-            }
-        }
-        let _ = all; Wanted::Now
+        above.iter().filter_map(OnceLock::get).any(|hides| hides.hides(path))
     }
 
     fn keep(&self, content: &mut dyn Read, size: u64) -> io::Result<Vec<[u8; 32]>> {

@@ -142,7 +142,7 @@ fn keep(layers: &[ReadLayer], plan: &Plan<'_, '_>, pieces: &Pieces) -> io::Resul
             blob: blob.to_string(),
             diff_id: oci::digest::Digest::from_sha256(layer.index.diff_id).to_string(),
             version: INDEX_VERSION,
-            body: layer.index.encode(plan.homes(place), key_of, &pieces.cut)?,
+            body: layer.index.encode(plan.homes(place), key_of)?,
         });
     }
     Ok(kept)

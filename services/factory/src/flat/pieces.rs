@@ -1,6 +1,5 @@
 //! From a plan to chunks: which pieces are there, which are to be written, and which layers must be read after all.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::ops::Range;
@@ -9,14 +8,11 @@ use chassis::Halt;
 use flatten::{Keep, Piece, Place, Plan};
 use store::{Chunk, Codec, Intake, Large, Part};
 
-use super::failed::{emit_failed, store_failed};
+use super::failed::store_failed;
 use crate::chunks::Chunks;
 
 /// The states of the hashes are kept after each so many chunks, besides the ends of layers.
 const MARK_EVERY: usize = 16;
-
-/// Keys of the chunks of large contents, by the digest of the content.
-pub(super) type Keys = HashMap<[u8; 32], Vec<[u8; 32]>>;
 
 /// A batch that is written now.
 pub(super) struct Fresh {
@@ -41,8 +37,6 @@ pub(super) struct Pieces {
     pub(super) contents: Vec<Content>,
     /// Chunks that contents are taken from.
     pub(super) sources: HashMap<[u8; 32], Chunk>,
-    /// Keys of large contents that were spooled.
-    pub(super) cut: Keys,
     /// Layers whose contents go into fresh batches.
     pub(super) touched: BTreeSet<usize>,
 }
@@ -62,20 +56,20 @@ pub(super) fn resolve(
     chunks: &Chunks,
     codec: Codec,
 ) -> Result<Resolved, Halt> {
-    let mut pieces = Pieces { cut: cut(plan, intake)?, ..Pieces::default() };
+    let mut pieces = Pieces::default();
     let mut wanted: Vec<[u8; 32]> = Vec::new();
     let mut lacking = BTreeSet::new();
     for piece in plan.pieces() {
         match piece {
             Piece::Batch { key, .. } => wanted.push(*key),
-            Piece::Large { content, layer } => wanted.extend_from_slice(pieces.keys(plan, content, *layer)),
+            Piece::Large { content, layer } => wanted.extend_from_slice(keys(plan, content, *layer)),
         }
     }
     let found = find(intake, &wanted)?;
     pieces.sources = sources(plan, intake, &found, &mut lacking)?;
     for piece in plan.pieces() {
         if let Piece::Large { content, layer } = piece {
-            let keys = pieces.keys(plan, content, *layer);
+            let keys = keys(plan, content, *layer);
             if keys.is_empty() || !keys.iter().all(|key| found.contains_key(key)) {
                 lacking.insert(*layer);
             }
@@ -91,20 +85,9 @@ pub(super) fn resolve(
     Ok(Resolved::All(pieces))
 }
 
-/// Takes in the large contents that were spooled, now that it is known that they are needed.
-fn cut(plan: &Plan<'_, '_>, intake: &Intake) -> Result<Keys, Halt> {
-    let mut cut = Keys::new();
-    for piece in plan.pieces() {
-        let Piece::Large { content, layer } = piece else { continue };
-        let Some(mut spooled) = plan.spooled(content, *layer) else { continue };
-        if let Entry::Vacant(vacant) = cut.entry(content.digest) {
-            vacant.insert(intake.large(&mut spooled, content.size).map_err(|error| match error {
-                store::Error::Content(error) => emit_failed(&error),
-                other => store_failed(&other),
-            })?);
-        }
-    }
-    Ok(cut)
+/// Keys of the chunks of a large content; none if nobody knows them.
+fn keys<'k>(plan: &'k Plan<'_, '_>, content: &flatten::Content, layer: usize) -> &'k [[u8; 32]] {
+    plan.large(content, layer).unwrap_or_default()
 }
 
 fn find(intake: &Intake, keys: &[[u8; 32]]) -> Result<HashMap<[u8; 32], Chunk>, Halt> {
@@ -146,18 +129,6 @@ fn sources(
 }
 
 impl Pieces {
-    /// Keys of the chunks of a large content; none if nobody knows them.
-    fn keys<'k>(
-        &'k self,
-        plan: &'k Plan<'_, '_>,
-        content: &flatten::Content,
-        layer: usize,
-    ) -> &'k [[u8; 32]] {
-        let spooled = matches!(content.place, Place::Spooled(_));
-        let cut = self.cut.get(&content.digest).filter(|_| spooled).map(Vec::as_slice);
-        cut.or_else(|| plan.large(content, layer)).unwrap_or_default()
-    }
-
     fn add(
         &mut self,
         plan: &Plan<'_, '_>,
@@ -183,7 +154,7 @@ impl Pieces {
                 self.part(chunk, None, *layer_ends);
             }
             Piece::Large { content, layer } => {
-                let keys = self.keys(plan, content, *layer);
+                let keys = keys(plan, content, *layer);
                 let chunks: Vec<Chunk> = keys.iter().filter_map(|key| found.get(key).copied()).collect();
                 let end = chunks.len().saturating_sub(1);
                 for (place, chunk) in chunks.iter().enumerate() {

@@ -2,7 +2,6 @@
 //!
 //! What is kept was made here, but it may be damaged: whoever cannot read one reads the layer instead.
 
-use std::collections::HashMap;
 use std::io;
 
 use oci::layer::{Meta, Time};
@@ -17,8 +16,7 @@ const MOST: usize = 1 << 30;
 
 impl LayerIndex {
     /// The bytes to keep. `homes` tells for each file in which piece of a plan its content went and at which byte, and
-    /// `key_of` the key of that; `cut` the keys of large contents that were spooled; other files keep the place they had, if
-    /// it lasts.
+    /// `key_of` the key of that; other files keep the place they had, if it lasts.
     ///
     /// # Errors
     /// When they cannot be compressed.
@@ -26,7 +24,6 @@ impl LayerIndex {
         &self,
         homes: &[Option<(u32, u32)>],
         key_of: impl Fn(u32) -> Option<[u8; 32]>,
-        cut: &HashMap<[u8; 32], Vec<[u8; 32]>>,
     ) -> io::Result<Vec<u8>> {
         let mut out = Out(Vec::with_capacity(self.text.len() + 48 * self.files.len() + 8 * self.rows.len()));
         out.raw(&self.diff_id);
@@ -43,7 +40,7 @@ impl LayerIndex {
             before = row.meta;
         }
         out.text(&self.text);
-        self.encode_files(&mut out, homes, key_of, cut);
+        self.encode_files(&mut out, homes, key_of);
         zstd::bulk::compress(&out.0, 1)
     }
 
@@ -52,7 +49,6 @@ impl LayerIndex {
         out: &mut Out,
         homes: &[Option<(u32, u32)>],
         key_of: impl Fn(u32) -> Option<[u8; 32]>,
-        cut: &HashMap<[u8; 32], Vec<[u8; 32]>>,
     ) {
         let mut keys = Vec::new();
         let mut last = None;
@@ -60,9 +56,7 @@ impl LayerIndex {
         for (number, file) in self.files.iter().enumerate() {
             let home = homes.get(number).copied().flatten();
             let home = home.and_then(|(piece, at)| Some((key_of(piece)?, at)));
-            let cut = cut.get(&file.digest).filter(|_| matches!(file.place, Place::Spooled(_)));
-            let cut = cut.map(|keys| (keys.as_slice(), Place::Large(0, keys.len() as u32)));
-            let held = cut.or_else(|| self.keys(file.place).map(|keys| (keys, file.place)));
+            let held = self.keys(file.place).map(|keys| (keys, file.place));
             places.push(match (home, held) {
                 (Some((key, at)), _) => (1, one(&mut keys, &mut last, key), at),
                 (None, Some((of, Place::Large(_, count)))) => {

@@ -11,21 +11,11 @@ use crate::contents::Spool;
 use crate::source::Shared;
 use crate::write::BIG;
 
-/// What becomes of a large file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    /// It is kept as it is read.
-    Now,
-    /// It is spooled: whether it is needed is not known yet.
-    Later,
-    /// A layer above hides it. Should it be needed all the same, by another name, its layer is read again.
-    Never,
-}
-
 /// Who takes large files in as they are read, so that they are cut and compressed while the rest of the layer comes.
 pub trait LargeFiles: Sync {
-    /// What becomes of the file of this path.
-    fn wanted(&self, path: &[u8]) -> Wanted;
+    /// Whether a layer above is known to hide the file of this path: then it is not kept. Should it be needed all the same, by
+    /// another name, its layer is read again.
+    fn hidden(&self, path: &[u8]) -> bool;
 
     /// Takes in a content of exactly `size` bytes; answers the keys of its chunks.
     ///
@@ -122,17 +112,17 @@ fn read<R: Read + Send + 'static>(
     while let Some(entry) = reader.next_entry()? {
         let content = match &entry.kind {
             Kind::File(size) => {
-                let large = large.filter(|_| *size >= BIG);
-                let wanted = large.map_or(Wanted::Later, |large| large.wanted(&entry.path));
-                let (digest, place) = match (wanted, large) {
-                    (Wanted::Now, Some(large)) => {
+                let (digest, place) = match large.filter(|_| *size >= BIG) {
+                    Some(large) if large.hidden(&entry.path) => {
+                        (hashed(&mut reader, &mut buffer, |_| Ok(()))?, Place::Nowhere)
+                    }
+                    Some(large) => {
                         let (digest, keys) = kept(&mut reader, large, *size)?;
                         let place = Place::Large(number(index.keys.len())?, number(keys.len())?);
                         index.keys.extend(keys);
                         (digest, place)
                     }
-                    (Wanted::Never, _) => (hashed(&mut reader, &mut buffer, |_| Ok(()))?, Place::Nowhere),
-                    _ => {
+                    None => {
                         let at = spool.at();
                         let keep = |fresh: &[u8]| spool.append(fresh).map_err(disk);
                         (hashed(&mut reader, &mut buffer, keep)?, Place::Spooled(at))

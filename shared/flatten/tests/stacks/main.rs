@@ -4,7 +4,6 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
-use std::collections::HashMap;
 use std::io::Cursor;
 
 use flatten::{Cuts, LayerIndex, Plan, Tree, certify, emit, read_layer};
@@ -62,7 +61,7 @@ fn flat(tars: &[Vec<u8>], order: Order) -> Result<Vec<u8>, &'static str> {
 fn kept(indexes: &[LayerIndex], out: &[u8]) {
     let again: Vec<LayerIndex> = indexes
         .iter()
-        .map(|index| LayerIndex::decode(&index.encode(&[], |_| None, &HashMap::new()).unwrap()).unwrap())
+        .map(|index| LayerIndex::decode(&index.encode(&[], |_| None).unwrap()).unwrap())
         .collect();
     let mut tree = Tree::default();
     again.iter().for_each(|index| tree.apply(index).unwrap());
