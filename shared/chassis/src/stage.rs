@@ -1,7 +1,7 @@
 //! The stage loop: wait for the bell, claim the next row, do the work, hand it on.
 //!
-//! A slot claims until there is nothing left, then waits for a bell or five seconds, whichever is first. So a lost
-//! message costs five seconds, a doubled one a query, and a worker that vanished is taken over when its lease
+//! A slot claims until there is nothing left, then waits for a bell or five seconds, whichever is first. A bell wakes one
+//! slot, and each that finds work wakes the next. So a lost message costs five seconds, a doubled one a query, and a worker that vanished is taken over when its lease
 //! lapses: the periodic look and the message share one code path.
 
 use std::future::Future;
@@ -12,6 +12,8 @@ use bus::{Message, Pull};
 use db::import::Claim;
 use db::import::end::Ended;
 use model::log::Stage;
+use futures::StreamExt;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -21,6 +23,12 @@ use crate::{Context, Halt, Job, lease};
 
 /// How long a slot waits for a bell before it looks for work by itself.
 pub const SWEEP: Duration = Duration::from_secs(5);
+
+/// Bells taken at once.
+const BELLS: usize = 64;
+
+/// Requests among them that are heard at once.
+const HEARD: usize = 8;
 
 /// What a stage does with an import.
 pub trait Worker: Send + Sync + 'static {
@@ -40,23 +48,42 @@ pub trait Worker: Send + Sync + 'static {
     }
 }
 
-/// Runs a stage until shutdown, on as many slots as the settings say; work in hand is finished first.
+/// Runs a stage until shutdown, on as many slots for each bell as the settings say; work in hand is finished first.
 pub async fn run<W: Worker>(cx: Context, worker: W, bells: Vec<Pull>) {
     let worker = Arc::new(worker);
-    let mut slots = JoinSet::new();
-    for bell in &bells {
+    let rung = Arc::new(Notify::new());
+    let mut tasks = JoinSet::new();
+    for bell in bells {
         for _ in 0..cx.config.slots.max(1) {
-            slots.spawn(slot(cx.clone(), Arc::clone(&worker), bell.clone()));
+            tasks.spawn(slot(cx.clone(), Arc::clone(&worker), Arc::clone(&rung)));
         }
+        tasks.spawn(listen(cx.clone(), Arc::clone(&worker), bell, Arc::clone(&rung)));
     }
-    while slots.join_next().await.is_some() {}
+    while tasks.join_next().await.is_some() {}
 }
 
-async fn slot<W: Worker>(cx: Context, worker: Arc<W>, mut bell: Pull) {
+/// Hears the bells: however many ring at once, one slot is woken.
+async fn listen<W: Worker>(cx: Context, worker: Arc<W>, mut bell: Pull, rung: Arc<Notify>) {
+    while !cx.shutdown.is_cancelled() {
+        let heard = tokio::select! {
+            heard = bell.some(BELLS, SWEEP, Duration::ZERO) => heard,
+            () = cx.shutdown.cancelled() => Vec::new(),
+        };
+        if heard.is_empty() {
+            continue;
+        }
+        futures::stream::iter(&heard).for_each_concurrent(HEARD, |message| worker.hear(&cx, message)).await;
+        rung.notify_one();
+    }
+}
+
+async fn slot<W: Worker>(cx: Context, worker: Arc<W>, rung: Arc<Notify>) {
     let mut nap = SWEEP;
     while !cx.shutdown.is_cancelled() {
         match worker.claim(&cx).await {
             Ok(Some(claim)) => {
+                // Where there was one, there may be more: the next slot looks, and wakes the next.
+                rung.notify_one();
                 // What was put back is due before the next sweep.
                 nap = work(&cx, worker.as_ref(), claim).await.map_or(nap, |due| nap.min(due));
                 continue;
@@ -68,11 +95,8 @@ async fn slot<W: Worker>(cx: Context, worker: Arc<W>, mut bell: Pull) {
             }
         }
         tokio::select! {
-            rang = bell.next(std::mem::replace(&mut nap, SWEEP)) => {
-                if let Some(message) = rang {
-                    worker.hear(&cx, &message).await;
-                }
-            }
+            () = rung.notified() => {}
+            () = tokio::time::sleep(nap) => nap = SWEEP,
             () = cx.shutdown.cancelled() => {}
         }
     }

@@ -132,8 +132,10 @@ fn keep(layers: &[ReadLayer], plan: &Plan<'_, '_>, pieces: &Pieces) -> io::Resul
     };
     let mut kept = Vec::new();
     for (place, layer) in layers.iter().enumerate() {
-        if let Some(id) = layer.known.filter(|_| !pieces.touched.contains(&place)) {
-            kept.push(SavedLayer::Known(id));
+        let body = || layer.index.encode(plan.homes(place), key_of);
+        if let Some(id) = layer.known {
+            let moved = pieces.touched.contains(&place);
+            kept.push(if moved { SavedLayer::Moved(id, body()?) } else { SavedLayer::Known(id) });
             continue;
         }
         // What has no digest of its own cannot be recognised without reading it.
@@ -142,7 +144,7 @@ fn keep(layers: &[ReadLayer], plan: &Plan<'_, '_>, pieces: &Pieces) -> io::Resul
             blob: blob.to_string(),
             diff_id: oci::digest::Digest::from_sha256(layer.index.diff_id).to_string(),
             version: INDEX_VERSION,
-            body: layer.index.encode(plan.homes(place), key_of)?,
+            body: body()?,
         });
     }
     Ok(kept)

@@ -53,11 +53,13 @@ macro_rules! claim {
                 lapses = case when lease_until is null then lapses else lapses + 1 end
             where id = (
                 select i.id from image i
+                left join (select hub_id, count(*) as running from image where lease_until > now() group by hub_id) r
+                    on r.hub_id = i.hub_id
                 where i.requested_at is not null and "#
                 + $which
                 + r#" and (i.lease_until is null or i.lease_until < now()) and (i.retry_at is null or i.retry_at <= now())
-                order by (select count(*) from image r where r.hub_id = i.hub_id and r.lease_until > now()), i.requested_at
-                limit 1 for update skip locked)
+                order by coalesce(r.running, 0), i.requested_at
+                limit 1 for update of i skip locked)
             returning id, attempt, hub_id, source_id, name, state, pin as "pin: Json<Pin>",
                 overrides as "overrides: Json<Override>", upload_digest, upload_size, failures, lapses,
                 requested_at as "requested_at!""#,

@@ -62,6 +62,8 @@ impl Db {
     /// to be shared has been reclaimed (the next attempt writes it again), or the hub's quota would be exceeded.
     pub async fn flattened(&self, claim: &Claim, saved: &Saved, end_seq: i64) -> Result<()> {
         let mut tx = self.begin().await?;
+        // A small image comes here without having stayed anywhere; its states are told all the same.
+        tx.transition(&claim.image, claim.attempt, State::Verifying, "factory").await?;
         tx.transition(&claim.image, claim.attempt, State::Saving, "factory").await?;
         let used = tx.save_recipes(&claim.hub, saved).await?;
         tx.remember_flats(&claim.hub, saved).await?;

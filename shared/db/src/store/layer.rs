@@ -20,7 +20,9 @@ pub struct KnownLayer {
 pub enum SavedLayer {
     /// Known, and nothing is to be told of it.
     Known(i64),
-    /// Read now, or its contents lie elsewhere now.
+    /// Known; some of its contents lie in newer chunks now.
+    Moved(i64, Vec<u8>),
+    /// Read now.
     New {
         /// Digest of its bytes as they were fetched.
         blob: String,
@@ -66,10 +68,15 @@ impl Tx {
     /// Keeps the layers of an image. One that was known and is gone by now stays gone: it will be read again.
     pub(crate) async fn save_layers(&mut self, image: &ImageId, layers: &[SavedLayer]) -> Result<()> {
         let mut ids: Vec<i64> = Vec::new();
+        let mut moved = Vec::new();
         let mut new = Vec::new();
         for layer in layers {
             match layer {
                 SavedLayer::Known(id) => ids.push(*id),
+                SavedLayer::Moved(id, body) => {
+                    ids.push(*id);
+                    moved.push((*id, body));
+                }
                 SavedLayer::New { blob, diff_id, version, body } => new.push((blob, diff_id, version, body)),
             }
         }
@@ -88,6 +95,17 @@ impl Tx {
             .fetch_one(self.conn())
             .await?;
             ids.push(id);
+        }
+        for (id, body) in moved {
+            // Whoever saves another image of this layer just now knows places that are as good.
+            sqlx::query!(
+                "update layer_index set body = $2 where id = (
+                    select id from layer_index where id = $1 for no key update skip locked)",
+                id,
+                body
+            )
+            .execute(self.conn())
+            .await?;
         }
         let there = sqlx::query_scalar!(
             "select id from layer_index where id = any($1) order by id for key share",

@@ -1,0 +1,9 @@
+-- Each stage finds its next import without looking at those of the others, however many wait.
+create index image_to_pin on image (requested_at)
+    where requested_at is not null and state = 'new' and pin is null;
+create index image_to_flatten on image (requested_at)
+    where requested_at is not null and pin is not null
+        and state in ('new', 'downloading', 'building', 'uploading', 'verifying');
+create index image_to_verify on image (requested_at)
+    where requested_at is not null and state = 'saving';
+drop index image_work;
