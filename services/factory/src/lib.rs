@@ -20,7 +20,7 @@ mod request;
 /// Imports until shutdown.
 ///
 /// # Errors
-/// When the settings make no registry client, or the store cannot be opened.
+/// When the store cannot be opened.
 pub async fn run(cx: Context) -> Result<()> {
     let worker = on_image_import_requested::Importer::new(&cx)?;
     let bell = cx.bus.pull(bus::IMAGES, "factory-image-import-requested", ImageImportRequested::SUBJECT);

@@ -6,7 +6,7 @@
 use anyhow::Result;
 use bus::Message;
 use chassis::stage::Worker;
-use chassis::{Context, Halt, Job, registry};
+use chassis::{Context, Halt, Job};
 use db::import::Claim;
 use model::log::Stage;
 use model::pin::Pin;
@@ -27,7 +27,7 @@ pub(crate) struct Importer {
 impl Importer {
     pub(crate) fn new(cx: &Context) -> Result<Self> {
         let store = Store::open(StoreConfig::local(cx.config.store_dir()))?;
-        Ok(Self { client: registry::client(&cx.config)?, store })
+        Ok(Self { client: cx.registry.clone(), store })
     }
 }
 

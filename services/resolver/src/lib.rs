@@ -11,9 +11,9 @@ mod on_image_created;
 /// Pins targets until shutdown.
 ///
 /// # Errors
-/// When the settings make no registry client.
+/// Never by itself: outages are waited out.
 pub async fn run(cx: Context) -> Result<()> {
-    let worker = on_image_created::Pinner::new(&cx)?;
+    let worker = on_image_created::Pinner::new(&cx);
     let bells = vec![
         cx.bus.pull(bus::IMAGES, "resolver-image-created", ImageCreated::SUBJECT),
         cx.bus.pull(bus::IMAGES, "resolver-image-import-requested", ImageImportRequested::SUBJECT),

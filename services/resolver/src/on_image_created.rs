@@ -20,8 +20,8 @@ pub(crate) struct Pinner {
 }
 
 impl Pinner {
-    pub(crate) fn new(cx: &Context) -> anyhow::Result<Self> {
-        Ok(Self { client: registry::client(&cx.config)? })
+    pub(crate) fn new(cx: &Context) -> Self {
+        Self { client: cx.registry.clone() }
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Context {
     pub sealer: Sealer,
     /// Says when to stop taking on work.
     pub shutdown: CancellationToken,
+    /// Registries, for all services of the process: what one has asked for the next need not ask again.
+    pub registry: oci::registry::Client,
     /// This process, in leases: `<service>-<process id>-<random>`.
     pub instance: Arc<str>,
 }
@@ -34,13 +36,14 @@ impl Context {
     /// When a URL is wrong, a migration fails, or the sealing key is not usable. Servers that are away are waited for.
     pub async fn open(config: Config, name: &str, shutdown: CancellationToken) -> Result<Self> {
         let sealer = Sealer::open(&config)?;
+        let registry = crate::registry::client(&config)?;
         let db = Db::connect(config.database(), config.database_connections)?;
         let bus = Bus::connect(config.nats(), &format!("platen {name}")).await?;
         wait_for(&db).await?;
         bus.ensure_streams().await?;
         let instance =
             format!("{name}-{}-{}", std::process::id(), hex::encode(crate::key::random::<4>()?)).into();
-        Ok(Self { config: Arc::new(config), db, bus, sealer, shutdown, instance })
+        Ok(Self { config: Arc::new(config), db, bus, sealer, shutdown, registry, instance })
     }
 }
 

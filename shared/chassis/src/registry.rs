@@ -15,7 +15,7 @@ use crate::{Config, Halt};
 ///
 /// # Errors
 /// When a network or certificate in the settings is none.
-pub fn client(config: &Config) -> Result<Client> {
+pub(crate) fn client(config: &Config) -> Result<Client> {
     let loopback = config.allow_loopback.unwrap_or(false);
     let mut policy = if loopback { NetworkPolicy::embedded() } else { NetworkPolicy::default() };
     for entry in config.allow_network.iter().map(|entry| entry.trim()) {

@@ -18,6 +18,7 @@ mod error;
 mod image;
 mod patience;
 mod policy;
+mod recent;
 mod repository;
 mod send;
 mod token;

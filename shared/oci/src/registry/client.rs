@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::auth::{Auth, Credentials};
 use super::door::Doors;
+use super::recent::{self, Documents, Repositories};
 use super::repository::{Inner, Repository};
 use super::{NetworkPolicy, Patience, RegistryError};
 use crate::reference::Target;
@@ -13,6 +14,7 @@ use crate::reference::Target;
 pub struct Client {
     doors: Arc<Doors>,
     patience: Arc<Patience>,
+    repositories: Arc<Repositories>,
 }
 
 impl Client {
@@ -29,18 +31,24 @@ impl Client {
     /// # Errors
     /// `registry.setup` when an extra certificate is malformed.
     pub fn with_patience(policy: NetworkPolicy, patience: Patience) -> Result<Self, RegistryError> {
-        Ok(Self { doors: Arc::new(Doors::new(policy, &patience)?), patience: Arc::new(patience) })
+        let doors = Arc::new(Doors::new(policy, &patience)?);
+        Ok(Self { doors, patience: Arc::new(patience), repositories: Arc::default() })
     }
 
-    /// The repository of a target. Nothing is sent yet. Tokens are kept with the repository and its clones.
+    /// The repository of a target. Nothing is sent yet. Who asks for the same with the same credentials within a minute shares
+    /// its tokens, and its manifests and configs as far as they are known by digest.
     pub fn repository(&self, target: &Target, credentials: Option<Credentials>) -> Repository {
-        Repository::new(Inner {
-            doors: self.doors.clone(),
-            patience: self.patience.clone(),
-            base: target.base().clone(),
-            repository: target.repository().to_owned(),
-            shown: target.to_string(),
-            auth: Auth::new(credentials),
+        let shown = target.to_string();
+        self.repositories.get(recent::key(&shown, credentials.as_ref()), || {
+            Repository::new(Inner {
+                doors: self.doors.clone(),
+                patience: self.patience.clone(),
+                base: target.base().clone(),
+                repository: target.repository().to_owned(),
+                shown: shown.clone(),
+                auth: Auth::new(credentials),
+                documents: Documents::default(),
+            })
         })
     }
 }

@@ -13,6 +13,7 @@ use url::Url;
 use super::auth::Auth;
 use super::body;
 use super::door::Doors;
+use super::recent::Documents;
 use super::send::{Failure, host_of};
 use super::{BlobStream, Patience, RegistryError};
 use crate::digest::{Digest, Mismatch, printable};
@@ -37,6 +38,7 @@ pub(super) struct Inner {
     /// The target as the user knows it, for messages.
     pub(super) shown: String,
     pub(super) auth: Auth,
+    pub(super) documents: Documents,
 }
 
 impl fmt::Debug for Repository {
@@ -77,6 +79,11 @@ impl Repository {
     /// Every [`RegistryError`]; `digest.mismatch` when the bytes are not what either says.
     pub async fn manifest(&self, wanted: &TagOrDigest) -> Result<Fetched, RegistryError> {
         let inner = &self.inner;
+        if let TagOrDigest::Digest(digest) = wanted
+            && let Some(known) = inner.documents.get(digest)
+        {
+            return Ok(known);
+        }
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static(media_type::ACCEPT));
         let path = format!("v2/{}/manifests/{wanted}", inner.repository);
@@ -101,7 +108,9 @@ impl Repository {
             TagOrDigest::Digest(digest) => hold(&bytes, digest.clone())?,
             TagOrDigest::Tag(_) => Digest::of(&bytes),
         };
-        Ok(Fetched { bytes, digest, media_type })
+        let fetched = Fetched { bytes, digest, media_type };
+        inner.documents.keep(&fetched);
+        Ok(fetched)
     }
 
     /// Opens a blob. Its bytes are verified as they come and it is resumed when cut; the stream's end means that
@@ -121,8 +130,14 @@ impl Repository {
         if descriptor.size > max {
             return Err(ManifestError::DescriptorSize(descriptor.size.to_string()).into());
         }
+        if let Some(known) = self.inner.documents.get(&descriptor.digest) {
+            return Ok(known.bytes);
+        }
         let parts: Vec<Bytes> = self.blob(descriptor).await?.try_collect().await?;
-        Ok(parts.concat().into())
+        let bytes = Bytes::from(parts.concat());
+        let (digest, media_type) = (descriptor.digest.clone(), None);
+        self.inner.documents.keep(&Fetched { bytes: bytes.clone(), digest, media_type });
+        Ok(bytes)
     }
 
     /// Whether the registry has a blob and these credentials may fetch it (HEAD).
