@@ -115,8 +115,8 @@ fn n096_sizes_that_are_wrong() {
         case.refuses_from(&format!("{}/demo/x:2", registry.host()), &[], "registry.error");
         assert_eq!(
             registry.asked("/blobs/sha256:"),
-            3,
-            "both read the config, one asks for the layer: {length}"
+            2,
+            "the config is asked for once, and the layer: {length}"
         );
     }
     case.nothing_is_left();

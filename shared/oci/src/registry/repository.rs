@@ -130,7 +130,9 @@ impl Repository {
         if descriptor.size > max {
             return Err(ManifestError::DescriptorSize(descriptor.size.to_string()).into());
         }
-        if let Some(known) = self.inner.documents.get(&descriptor.digest) {
+        if let Some(known) = self.inner.documents.get(&descriptor.digest)
+            && known.bytes.len() as u64 == descriptor.size
+        {
             return Ok(known.bytes);
         }
         let parts: Vec<Bytes> = self.blob(descriptor).await?.try_collect().await?;
