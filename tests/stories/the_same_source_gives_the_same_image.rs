@@ -1,6 +1,8 @@
 //! The same source gives the same flat image everywhere; what is known is not read again; what is served can be proved.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 
 use serde_json::Value;
@@ -85,6 +87,39 @@ fn what_is_served_can_be_proved_and_damage_shows() {
     assert!(said.contains("verify."), "{said}");
     let output = factory.output(&["verify", "nothing-of-this-name"]);
     assert_eq!(output.status.code(), Some(3));
+}
+
+#[test]
+fn what_was_damaged_before_it_was_first_pulled_is_not_served_to_its_end() {
+    let (registry, factory) = (Registry::start(), Factory::start());
+    let live = factory.import(&registry.push(&image(), "demo/first:1"), &["--name", "first"]);
+    let pack = packs(&factory.dir().join("store/packs")).pop().unwrap();
+    let whole = fs::read(&pack).unwrap();
+    let mut bytes = whole.clone();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&pack, bytes).unwrap();
+    let (layer, size) = (&live["flat"]["platforms"][0]["layer"], live["size"].as_u64().unwrap());
+    let source = live["source"]["identifier"].as_str().unwrap();
+    let path = format!("/v2/{}/{source}/blobs/{}", factory.env("PLATEN_HUB"), layer.as_str().unwrap());
+    assert!(pulled(&factory, &path).len() < usize::try_from(size).unwrap(), "not all of it is sent");
+    // With the right bytes back in place, it is.
+    fs::write(&pack, whole).unwrap();
+    for _ in 0..2 {
+        assert_eq!(pulled(&factory, &path).len() as u64, size);
+    }
+}
+
+/// The body of an answer, as far as it came.
+fn pulled(factory: &Factory, path: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect(factory.host()).unwrap();
+    let key = factory.env("PLATEN_API_KEY");
+    write!(stream, "GET {path} HTTP/1.0\r\nauthorization: Bearer {key}\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    assert!(answer.starts_with(b"HTTP/1.0 200"), "{}", String::from_utf8_lossy(&answer[..80]));
+    let head = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+    answer.split_off(head)
 }
 
 fn packs(dir: &Path) -> Vec<std::path::PathBuf> {

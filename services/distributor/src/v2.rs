@@ -18,6 +18,7 @@ use store::Store;
 
 mod blob;
 mod error;
+mod first;
 mod manifest;
 mod name;
 mod range;

@@ -58,7 +58,8 @@ mod tests {
 
     fn message(lines: &str) -> Vec<u8> {
         let image = ImageId::new();
-        format!(r#"{{"image":"{image}","attempt":1,"stage":"factory","seq":4,"lines":[{lines}],"more":1}}"#).into()
+        format!(r#"{{"image":"{image}","attempt":1,"stage":"factory","seq":4,"lines":[{lines}],"more":1}}"#)
+            .into()
     }
 
     #[test]

@@ -49,7 +49,14 @@ impl Pull {
         durable: &str,
         subject: &str,
     ) -> Self {
-        Self { jetstream, stream, durable: durable.to_owned(), subject: subject.to_owned(), consumer: None, asked: None }
+        Self {
+            jetstream,
+            stream,
+            durable: durable.to_owned(),
+            subject: subject.to_owned(),
+            consumer: None,
+            asked: None,
+        }
     }
 
     /// The next message, or `None` when none came in time or the bus is away; it never ends for good.

@@ -7,3 +7,6 @@ create index image_to_flatten on image (requested_at)
 create index image_to_verify on image (requested_at)
     where requested_at is not null and state = 'saving';
 drop index image_work;
+
+-- When a blob was first served whole, and found to be what its digest says.
+alter table recipe add column read_at timestamptz;

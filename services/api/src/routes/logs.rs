@@ -78,7 +78,8 @@ async fn log(
 async fn read(app: &App, image: &ImageId, from: i64) -> Result<Vec<Kept>, Refusal> {
     let mut lines = Vec::new();
     for block in app.cx.db.log_blocks(image, from, BLOCKS).await? {
-        let kept = logblock::decode(&block.body, block.first, block.lines).map_err(|e| Refusal::internal(&e.into()))?;
+        let kept = logblock::decode(&block.body, block.first, block.lines)
+            .map_err(|e| Refusal::internal(&e.into()))?;
         lines.extend(kept.into_iter().filter(|line| line.offset >= from));
     }
     Ok(lines)

@@ -14,7 +14,7 @@ use store::{Run, Store};
 
 use super::error::V2Error;
 use super::range::{self, Asked};
-use super::{Answer, App};
+use super::{Answer, App, first};
 
 /// Where a blob's bytes are.
 enum Source {
@@ -52,7 +52,7 @@ pub(super) async fn answer(
     }
     let bytes = locate(app, &blob).await?;
     match wish {
-        Asked::Whole => whole(response, &blob, &bytes).await,
+        Asked::Whole => whole(app, response, &blob, &bytes).await,
         Asked::Parts(parts) => match parts.as_slice() {
             [part] => one(response, &blob, &bytes, part.clone()).await,
             _ => Ok(many(response, blob, bytes, parts)),
@@ -73,10 +73,17 @@ async fn locate(app: &App, blob: &ServedBlob) -> Result<Source, V2Error> {
     Ok(Source::Stored(app.store.clone(), runs))
 }
 
-async fn whole(response: Builder, blob: &ServedBlob, bytes: &Source) -> Answer {
+async fn whole(app: &App, response: Builder, blob: &ServedBlob, bytes: &Source) -> Answer {
     let response =
         response.header(header::CONTENT_TYPE, &blob.media_type).header(header::CONTENT_LENGTH, blob.size);
-    Ok(response.body(body(bytes, 0..blob.size).await?).unwrap_or_default())
+    let body = match bytes {
+        Source::Stored(store, runs) if !app.db.recipe_was_read(&blob.digest).await? => {
+            let pieces = store.read(runs.clone(), 0..blob.size).await?;
+            Body::from_stream(checked(first::held(pieces, app.db.clone(), blob.digest.clone(), blob.size)))
+        }
+        _ => body(bytes, 0..blob.size).await?,
+    };
+    Ok(response.body(body).unwrap_or_default())
 }
 
 async fn one(response: Builder, blob: &ServedBlob, bytes: &Source, part: Range<u64>) -> Answer {

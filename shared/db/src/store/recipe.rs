@@ -135,6 +135,42 @@ impl Db {
         Ok(pieces)
     }
 
+    /// Whether a blob was served whole before, and found right.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn recipe_was_read(&self, digest: &str) -> Result<bool> {
+        let read = sqlx::query_scalar!(
+            r#"select exists (select 1 from recipe where digest = $1 and read_at is not null) as "read!""#,
+            digest
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(read)
+    }
+
+    /// A blob was read whole to be served. One that is not what its digest says has its packs scrubbed before others.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn recipe_is_read(&self, digest: &str, right: bool) -> Result<()> {
+        if right {
+            sqlx::query!("update recipe set read_at = now() where digest = $1 and read_at is null", digest)
+                .execute(&self.pool)
+                .await?;
+        } else {
+            sqlx::query!(
+                "update pack set scrubbed_at = null where id in (
+                    select c.pack_id from recipe r, unnest(r.chunks) as u (chunk)
+                    join chunk c on c.id = u.chunk where r.digest = $1)",
+                digest
+            )
+            .execute(&self.pool)
+            .await?;
+        }
+        Ok(())
+    }
+
     /// The certificate once read back from a recipe's bytes, if that has been done.
     ///
     /// # Errors
