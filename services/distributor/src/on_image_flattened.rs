@@ -27,7 +27,7 @@ pub(crate) struct Verify {
 impl Worker for Verify {
     const STAGE: Stage = Stage::Distributor;
 
-    async fn claim(&self, cx: &Context) -> db::Result<Option<Claim>> {
+    async fn claim(&self, cx: &Context, _: bool) -> db::Result<Option<Claim>> {
         cx.db.claim_to_verify(&cx.instance).await
     }
 

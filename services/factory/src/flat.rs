@@ -29,9 +29,6 @@ use layers::{Layers, ReadLayer};
 use one::{Bench, FlatLayer, Made};
 pub(crate) use saved::Flattened;
 
-/// Compressed bytes from which flattening takes long enough to be a state of its own.
-const LASTING: u64 = 1 << 20;
-
 /// What became of one platform's image.
 struct One<'a> {
     image: &'a Image,
@@ -130,7 +127,7 @@ impl Flattener {
     ) -> Result<Box<FlatLayer>, Halt> {
         let mut read = self.layers.read(job, input, image).await?;
         // What takes a moment is told with its end.
-        if image.layers.iter().map(|layer| layer.size).sum::<u64>() >= LASTING {
+        if image.layers.iter().map(|layer| layer.size).sum::<u64>() > db::import::LIGHT {
             cx.db.advance(&job.claim, State::Verifying, "factory").await?;
         }
         // A layer whose contents are gone is read once more, and then they are here.

@@ -34,8 +34,8 @@ impl Importer {
 impl Worker for Importer {
     const STAGE: Stage = Stage::Factory;
 
-    async fn claim(&self, cx: &Context) -> db::Result<Option<Claim>> {
-        cx.db.claim_to_flatten(&cx.instance).await
+    async fn claim(&self, cx: &Context, light: bool) -> db::Result<Option<Claim>> {
+        cx.db.claim_to_flatten(&cx.instance, light).await
     }
 
     async fn work(&self, cx: &Context, job: &Job) -> Result<(), Halt> {

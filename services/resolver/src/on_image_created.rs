@@ -28,16 +28,16 @@ impl Pinner {
 impl Worker for Pinner {
     const STAGE: Stage = Stage::Resolver;
 
-    async fn claim(&self, cx: &Context) -> db::Result<Option<Claim>> {
+    async fn claim(&self, cx: &Context, _: bool) -> db::Result<Option<Claim>> {
         cx.db.claim_to_pin(&cx.instance).await
     }
 
     async fn work(&self, cx: &Context, job: &Job) -> Result<(), Halt> {
         let source = job.source(cx).await?;
-        let pin = match (&job.claim.upload, source.origin.target()) {
+        let (pin, weight) = match (&job.claim.upload, source.origin.target()) {
             (Some((digest, size)), None) => {
                 job.log.say(format!("The archive has {size} bytes, {digest}."));
-                Pin::Upload { digest: digest.clone(), size: *size }
+                (Pin::Upload { digest: digest.clone(), size: *size }, *size)
             }
             (_, Some(target)) => {
                 let target = registry::target(&source.origin, target)
@@ -48,7 +48,7 @@ impl Worker for Pinner {
             (None, None) => return Err(nothing().into()),
         };
         let end = job.log.flush().await;
-        cx.db.pinned(&job.claim, &pin, end).await?;
+        cx.db.pinned(&job.claim, &pin, weight, end).await?;
         Ok(())
     }
 }
@@ -58,7 +58,8 @@ fn nothing() -> Failure {
 }
 
 impl Pinner {
-    async fn pin(&self, job: &Job, source: &OpenSource, target: &Target) -> Result<Pin, Halt> {
+    /// What is imported, and the compressed bytes of all its layers.
+    async fn pin(&self, job: &Job, source: &OpenSource, target: &Target) -> Result<(Pin, u64), Halt> {
         let wanted = registry::platforms(source.flat.platform.as_deref())
             .map_err(|e| Failure::permanent(e.code(), e.to_string()))?;
         job.log.say(format!("Asking for {target}."));
@@ -72,7 +73,9 @@ impl Pinner {
         }
         let named: Vec<String> = images.iter().map(|image| runs_on(image, &wanted)).collect();
         job.log.say(format!("Pinned to {} for {}.", first.resolved, named.join(", ")));
-        Ok(Pin::Registry {
+        let layers = images.iter().flat_map(|image| &image.manifest.layers);
+        let weight = layers.map(|layer| layer.size).fold(0, u64::saturating_add);
+        let pin = Pin::Registry {
             target: target.to_string(),
             digest: first.resolved.to_string(),
             manifest: first.manifest.digest.to_string(),
@@ -84,7 +87,8 @@ impl Pinner {
                     platform: runs_on(image, &wanted),
                 })
                 .collect(),
-        })
+        };
+        Ok((pin, weight))
     }
 }
 

@@ -1,6 +1,6 @@
 //! A build log as the stage that speaks sees it.
 //!
-//! Lines are numbered, batched (50 ms, or up to half a second while much is said) and published on `log.image.<id>`; each batch is
+//! Lines are numbered, batched (50 ms; up to a second while much is said) and published on `log.image.<id>`; each batch is
 //! kept here until the stream has it. Secrets known to the import are masked before a line leaves the process.
 
 use std::borrow::Cow;
@@ -22,10 +22,9 @@ use pending::Pending;
 /// How long a batch waits for more lines.
 const LINGER: Duration = Duration::from_millis(50);
 
-/// While batches hold [`MANY`] lines or more, they leave with the ticks of a clock that every log of the process shares: what
+/// While batches hold so many lines or more, they leave with the ticks of a clock that every log of the process shares: what
 /// it costs to wake the bus, `logbook` and the database is then shared by all of them, and nobody reads that fast.
-const TICK: Duration = Duration::from_millis(500);
-const MANY: usize = 16;
+const TICKS: [(i64, Duration); 2] = [(128, Duration::from_secs(1)), (16, Duration::from_millis(250))];
 
 /// The log of one attempt and stage. Cloning shares it; what was said before the last clone goes is still published.
 #[derive(Debug, Clone)]
@@ -147,7 +146,7 @@ fn cut(line: &str) -> usize {
 }
 
 async fn publish(bus: Bus, heard: Arc<Heard>, subject: String, name: String) {
-    let mut many = false;
+    let mut wait = None;
     loop {
         let (urgent, empty, closed) = {
             let pending = heard.pending();
@@ -161,12 +160,12 @@ async fn publish(bus: Bus, heard: Arc<Heard>, subject: String, name: String) {
             continue;
         }
         if !urgent {
-            linger(&heard, if many { next_tick() } else { LINGER }).await;
+            linger(&heard, wait.map_or(LINGER, next_tick)).await;
         }
         let (batch, flushed) = heard.pending().take();
         let last = batch.as_ref().map(|batch| batch.seq + batch.lines - 1);
         if let Some(batch) = batch {
-            many = batch.lines >= MANY as i64;
+            wait = TICKS.iter().find(|(many, _)| batch.lines >= *many).map(|(_, tick)| *tick);
             let id = format!("{name}.{}", batch.seq);
             send(&bus, &subject, &id, batch.body).await;
         }
@@ -188,9 +187,9 @@ async fn linger(heard: &Heard, time: Duration) {
     }
 }
 
-fn next_tick() -> Duration {
+fn next_tick(tick: Duration) -> Duration {
     static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let tick = TICK.as_micros().max(1);
+    let tick = tick.as_micros().max(1);
     let left = tick - BEGAN.elapsed().as_micros() % tick;
     Duration::from_micros(u64::try_from(left).unwrap_or_default())
 }

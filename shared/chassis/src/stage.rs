@@ -24,6 +24,10 @@ use crate::{Context, Halt, Job, lease};
 /// How long a slot waits for a bell before it looks for work by itself.
 pub const SWEEP: Duration = Duration::from_secs(5);
 
+/// Slots for light imports beside each for any: these wait for the network and the disk more than they work, and what is small
+/// need not wait behind what is not.
+const LIGHT: usize = 3;
+
 /// Bells taken at once.
 const BELLS: usize = 64;
 
@@ -35,8 +39,8 @@ pub trait Worker: Send + Sync + 'static {
     /// Its name.
     const STAGE: Stage;
 
-    /// Claims the next import this stage can work on.
-    fn claim(&self, cx: &Context) -> impl Future<Output = db::Result<Option<Claim>>> + Send;
+    /// Claims the next import this stage can work on; only one that takes next to no memory or time, if it is to be `light`.
+    fn claim(&self, cx: &Context, light: bool) -> impl Future<Output = db::Result<Option<Claim>>> + Send;
 
     /// Works on it, and hands it on in its last transaction.
     fn work(&self, cx: &Context, job: &Job) -> impl Future<Output = Result<(), Halt>> + Send;
@@ -55,7 +59,10 @@ pub async fn run<W: Worker>(cx: Context, worker: W, bells: Vec<Pull>) {
     let mut tasks = JoinSet::new();
     for bell in bells {
         for _ in 0..cx.config.slots.max(1) {
-            tasks.spawn(slot(cx.clone(), Arc::clone(&worker), Arc::clone(&rung)));
+            tasks.spawn(slot(cx.clone(), Arc::clone(&worker), Arc::clone(&rung), false));
+            for _ in 0..LIGHT {
+                tasks.spawn(slot(cx.clone(), Arc::clone(&worker), Arc::clone(&rung), true));
+            }
         }
         tasks.spawn(listen(cx.clone(), Arc::clone(&worker), bell, Arc::clone(&rung)));
     }
@@ -77,10 +84,12 @@ async fn listen<W: Worker>(cx: Context, worker: Arc<W>, mut bell: Pull, rung: Ar
     }
 }
 
-async fn slot<W: Worker>(cx: Context, worker: Arc<W>, rung: Arc<Notify>) {
-    let mut nap = SWEEP;
+async fn slot<W: Worker>(cx: Context, worker: Arc<W>, rung: Arc<Notify>, light: bool) {
+    // What nobody rings for, the others find and ring for.
+    let sweep = if light { SWEEP * 12 } else { SWEEP };
+    let mut nap = sweep;
     while !cx.shutdown.is_cancelled() {
-        match worker.claim(&cx).await {
+        match worker.claim(&cx, light).await {
             Ok(Some(claim)) => {
                 // Where there was one, there may be more: the next slot looks, and wakes the next.
                 rung.notify_one();
@@ -96,7 +105,7 @@ async fn slot<W: Worker>(cx: Context, worker: Arc<W>, rung: Arc<Notify>) {
         }
         tokio::select! {
             () = rung.notified() => {}
-            () = tokio::time::sleep(nap) => nap = SWEEP,
+            () = tokio::time::sleep(nap) => nap = sweep,
             () = cx.shutdown.cancelled() => {}
         }
     }

@@ -10,3 +10,6 @@ drop index image_work;
 
 -- When a blob was first served whole, and found to be what its digest says.
 alter table recipe add column read_at timestamptz;
+
+-- Compressed bytes that an import may have to read: what is light need not wait behind what is not.
+alter table image add column weight bigint not null default 0;

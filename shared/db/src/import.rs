@@ -30,6 +30,9 @@ pub const MAX_FAILURES: i32 = 5;
 /// After this many lapsed leases in a row without progress an import is given up.
 pub const MAX_LAPSES: i32 = 20;
 
+/// An import of so many compressed bytes at most takes next to no memory or time.
+pub const LIGHT: u64 = 1 << 20;
+
 /// The longest that an import waits because a registry asked it to.
 pub const MAX_WAIT: Duration = Duration::from_secs(86_400);
 
@@ -100,6 +103,25 @@ impl Tx {
         to: State,
         from: &str,
     ) -> Result<State> {
+        self.pass_to(image, attempt, &[to], from).await
+    }
+
+    /// Moves a claimed image through states to the last of them, and tells of each that it was not in before.
+    ///
+    /// # Errors
+    /// [`DbError::LeaseLost`] when the claim is somebody else's by now.
+    pub(crate) async fn pass(&mut self, claim: &Claim, through: &[State], from: &str) -> Result<State> {
+        self.pass_to(&claim.image, claim.attempt, through, from).await
+    }
+
+    async fn pass_to(
+        &mut self,
+        image: &ImageId,
+        attempt: i64,
+        through: &[State],
+        from: &str,
+    ) -> Result<State> {
+        let to = through.last().copied().unwrap_or(State::New);
         let row = sqlx::query!(
             r#"update image i set state = $3, state_since = now()
                from (select id, state from image where id = $1 and attempt = $2 for update) old
@@ -112,9 +134,14 @@ impl Tx {
         .await?
         .ok_or(DbError::LeaseLost)?;
         let before: State = row.state.parse().unwrap_or(to);
-        if before != to {
-            let event = model::event::ImageStateChanged { image: image.clone(), from: before, to, attempt };
-            self.tell(&HubId::stored(row.hub_id), Some(image.as_str()), from, &event).await?;
+        let hub = HubId::stored(row.hub_id);
+        let mut at = before;
+        // Those before the one it is in are behind it.
+        let begin = through.iter().position(|state| *state == before).map_or(0, |place| place + 1);
+        for to in through.iter().skip(begin).copied() {
+            let event = model::event::ImageStateChanged { image: image.clone(), from: at, to, attempt };
+            self.tell(&hub, Some(image.as_str()), from, &event).await?;
+            at = to;
         }
         Ok(before)
     }

@@ -109,13 +109,8 @@ impl Tx {
     pub(crate) async fn log_ends(&mut self, claim: &Claim, stage: Stage, end_seq: i64) -> Result<()> {
         // The log's row before its cursors, as keeping does, or the two would wait for each other.
         sqlx::query!(
-            "select 1 as one from image_log where image_id = $1 for no key update",
-            claim.image.as_str()
-        )
-        .fetch_optional(self.conn())
-        .await?;
-        sqlx::query!(
-            "insert into image_log_cursor (image_id, attempt, stage, end_seq) values ($1, $2, $3, $4)
+            "insert into image_log_cursor (image_id, attempt, stage, end_seq)
+             select l.image_id, $2, $3, $4 from (select image_id from image_log where image_id = $1 for no key update) l
              on conflict (image_id, attempt, stage) do update set end_seq = excluded.end_seq",
             claim.image.as_str(),
             claim.attempt,

@@ -10,7 +10,7 @@ pub const BATCH_LINES: usize = 1024;
 
 /// At most this many bytes of text in one message, beyond its first line: even with every byte escaped it stays below the
 /// 1 MiB that NATS takes when nobody says otherwise.
-pub const BATCH_BYTES: usize = 64 * 1024;
+pub const BATCH_BYTES: usize = 90 * 1024;
 
 /// A line longer than this many bytes is split.
 pub const LINE_BYTES: usize = 64 * 1024;

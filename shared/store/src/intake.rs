@@ -48,6 +48,8 @@ struct Inner {
     writing: Budget,
     /// Chunks read back.
     reading: Budget,
+    /// Of threads that cut large files, for the next file.
+    windows: Mutex<Vec<Vec<u8>>>,
     pack: Mutex<Option<Arc<PackFile>>>,
     table: Mutex<Table>,
     changed: Condvar,
@@ -70,6 +72,7 @@ impl Store {
             index,
             writing: Budget::new(self.memory() - reading),
             reading: Budget::new(reading),
+            windows: Mutex::default(),
             pack: Mutex::default(),
             table: Mutex::default(),
             changed: Condvar::new(),

@@ -44,7 +44,7 @@ impl From<Row> for Claim {
 }
 
 macro_rules! claim {
-    ($which:literal, $tries:literal, $owner:expr) => {
+    ($which:literal, $tries:literal, $owner:expr, $weight:expr) => {
         sqlx::query_as!(
             Row,
             r#"update image set attempt = attempt + 1, tries = tries + "#
@@ -55,7 +55,7 @@ macro_rules! claim {
                 select i.id from image i
                 left join (select hub_id, count(*) as running from image where lease_until > now() group by hub_id) r
                     on r.hub_id = i.hub_id
-                where i.requested_at is not null and "#
+                where i.requested_at is not null and i.weight <= $3 and "#
                 + $which
                 + r#" and (i.lease_until is null or i.lease_until < now()) and (i.retry_at is null or i.retry_at <= now())
                 order by coalesce(r.running, 0), i.requested_at
@@ -64,7 +64,8 @@ macro_rules! claim {
                 overrides as "overrides: Json<Override>", upload_digest, upload_size, failures, lapses,
                 requested_at as "requested_at!""#,
             $owner,
-            LEASE.as_secs_f64()
+            LEASE.as_secs_f64(),
+            $weight
         )
     };
 }
@@ -75,19 +76,23 @@ impl Db {
     /// # Errors
     /// When the database is away.
     pub async fn claim_to_pin(&self, owner: &str) -> Result<Option<Claim>> {
-        let row = claim!("i.state = 'new' and i.pin is null", "0", owner).fetch_optional(&self.pool).await?;
+        let row = claim!("i.state = 'new' and i.pin is null", "0", owner, i64::MAX)
+            .fetch_optional(&self.pool)
+            .await?;
         Ok(row.map(Claim::from))
     }
 
-    /// The next pinned import to fetch and flatten, also one whose factory vanished.
+    /// The next pinned import to fetch and flatten, also one whose factory vanished: any, or one that is [`LIGHT`].
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn claim_to_flatten(&self, owner: &str) -> Result<Option<Claim>> {
+    pub async fn claim_to_flatten(&self, owner: &str, light: bool) -> Result<Option<Claim>> {
+        let weight = if light { crate::bigint(LIGHT) } else { i64::MAX };
         let row = claim!(
             "i.pin is not null and i.state in ('new', 'downloading', 'building', 'uploading', 'verifying')",
             "1",
-            owner
+            owner,
+            weight
         )
         .fetch_optional(&self.pool)
         .await?;
@@ -99,22 +104,24 @@ impl Db {
     /// # Errors
     /// When the database is away.
     pub async fn claim_to_verify(&self, owner: &str) -> Result<Option<Claim>> {
-        let row = claim!("i.state = 'saving'", "0", owner).fetch_optional(&self.pool).await?;
+        let row = claim!("i.state = 'saving'", "0", owner, i64::MAX).fetch_optional(&self.pool).await?;
         Ok(row.map(Claim::from))
     }
 
-    /// The target is pinned: hands the import on to the factory. `end_seq` is the resolver's last log line.
+    /// The target is pinned: hands the import on to the factory. `weight` are the compressed bytes it may have to read,
+    /// `end_seq` is the resolver's last log line.
     ///
     /// # Errors
     /// [`DbError::LeaseLost`] when the claim is somebody else's by now.
-    pub async fn pinned(&self, claim: &Claim, pin: &Pin, end_seq: i64) -> Result<()> {
+    pub async fn pinned(&self, claim: &Claim, pin: &Pin, weight: u64, end_seq: i64) -> Result<()> {
         let mut tx = self.begin().await?;
         let done = sqlx::query!(
-            "update image set pin = $3, lease_until = null, lease_owner = null, lapses = 0
+            "update image set pin = $3, weight = $4, lease_until = null, lease_owner = null, lapses = 0
              where id = $1 and attempt = $2 and requested_at is not null",
             claim.image.as_str(),
             claim.attempt,
-            Json(pin) as _
+            Json(pin) as _,
+            crate::bigint(weight)
         )
         .execute(tx.conn())
         .await?;

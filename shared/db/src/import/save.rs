@@ -1,5 +1,7 @@
 //! The factory's last transaction: chunks, recipes, documents, figures, state and event become true together.
 
+use std::collections::BTreeMap;
+
 use model::event::ImageFlattened;
 use model::image::{FlatFigures, FlatPlatform, Served};
 use model::log::Stage;
@@ -63,8 +65,7 @@ impl Db {
     pub async fn flattened(&self, claim: &Claim, saved: &Saved, end_seq: i64) -> Result<()> {
         let mut tx = self.begin().await?;
         // A small image comes here without having stayed anywhere; its states are told all the same.
-        tx.transition(&claim.image, claim.attempt, State::Verifying, "factory").await?;
-        tx.transition(&claim.image, claim.attempt, State::Saving, "factory").await?;
+        tx.pass(claim, &[State::Verifying, State::Saving], "factory").await?;
         let used = tx.save_recipes(&claim.hub, saved).await?;
         tx.remember_flats(&claim.hub, saved).await?;
         tx.save_layers(&claim.image, &saved.layers).await?;
@@ -130,30 +131,33 @@ impl Tx {
     }
 
     async fn save_documents(&mut self, image: &ImageId, saved: &Saved) -> Result<()> {
-        for (digest, body) in &saved.documents {
-            // The update locks a row that is there already, so that a reclaim cannot take it away under us.
-            sqlx::query!(
-                "insert into document (digest, body) values ($1, $2)
-                 on conflict (digest) do update set body = excluded.body",
-                digest,
-                body
-            )
-            .execute(self.conn())
-            .await?;
-        }
-        for served in &saved.served {
-            sqlx::query!(
-                "insert into image_served (image_id, digest, kind, media_type, size) values ($1, $2, $3, $4, $5)
-                 on conflict do nothing",
-                image.as_str(),
-                served.digest,
-                served.kind.as_str(),
-                served.media_type,
-                crate::bigint(served.size)
-            )
-            .execute(self.conn())
-            .await?;
-        }
+        // One order for everybody, each once.
+        let documents: BTreeMap<_, _> = saved.documents.iter().map(|(digest, body)| (digest, body)).collect();
+        let digests: Vec<String> = documents.keys().map(|digest| (*digest).clone()).collect();
+        let bodies: Vec<Vec<u8>> = documents.into_values().cloned().collect();
+        // The update locks a row that is there already, so that a reclaim cannot take it away under us.
+        sqlx::query!(
+            "insert into document (digest, body) select * from unnest($1::text[], $2::bytea[])
+             on conflict (digest) do update set body = excluded.body",
+            &digests,
+            &bodies
+        )
+        .execute(self.conn())
+        .await?;
+        let column =
+            |of: fn(&Served) -> &str| saved.served.iter().map(|s| of(s).to_owned()).collect::<Vec<_>>();
+        let sizes: Vec<i64> = saved.served.iter().map(|served| crate::bigint(served.size)).collect();
+        sqlx::query!(
+            "insert into image_served (image_id, digest, kind, media_type, size)
+             select $1, * from unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) on conflict do nothing",
+            image.as_str(),
+            &column(|served| &served.digest),
+            &column(|served| served.kind.as_str()),
+            &column(|served| &served.media_type),
+            &sizes
+        )
+        .execute(self.conn())
+        .await?;
         Ok(())
     }
 }

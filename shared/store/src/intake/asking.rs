@@ -6,7 +6,11 @@ use super::{
     table::{Chunk, Place, Waiting},
 };
 use crate::{chunk::Located, error::Error};
-use std::{mem, sync::Arc, time::Duration};
+use std::{
+    mem,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 /// Keys of large files asked for at once, at most: enough that a round trip to the index costs nothing beside them.
 const KEYS: usize = 32;
@@ -28,6 +32,8 @@ impl Intake {
     /// thread.
     pub fn find(&self, digests: &[[u8; 32]]) -> Result<Vec<Option<Chunk>>, Error> {
         let inner = &self.0;
+        // Nobody cuts while a plan is resolved.
+        inner.windows.lock().unwrap_or_else(PoisonError::into_inner).clear();
         // What large files left to be asked for: then it is known of every chunk whether the store has it.
         inner.flush()?;
         let mut unknown: Vec<[u8; 32]> = {
@@ -196,7 +202,7 @@ impl Inner {
             let ended = ended;
             let given_up = inner.table().is_err();
             if !given_up && let Err(error) = job(&inner, engines) {
-                let mut table = inner.table.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut table = inner.table.lock().unwrap_or_else(PoisonError::into_inner);
                 table.failure.get_or_insert(error);
                 drop(table);
                 inner.fail(Error::Stopped);
@@ -211,7 +217,7 @@ struct Ended(Arc<Inner>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        self.0.table.lock().unwrap_or_else(std::sync::PoisonError::into_inner).running -= 1;
+        self.0.table.lock().unwrap_or_else(PoisonError::into_inner).running -= 1;
         self.0.changed.notify_all();
     }
 }

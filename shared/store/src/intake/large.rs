@@ -1,9 +1,9 @@
 //! A large file, cut by content as it is read.
 
-use super::Intake;
+use super::{Inner, Intake};
 use crate::{chunk::ChunkSizes, error::Error};
 use fastcdc::v2020::FastCDC;
-use std::io::{self, Read};
+use std::{io::Read, sync::PoisonError};
 
 /// What a tar pads contents to.
 const BLOCK: u64 = 512;
@@ -21,29 +21,24 @@ impl Intake {
         if size <= average as u64 {
             return self.whole(content, size as usize, padding).map(|digest| vec![digest]);
         }
-        let room = (size.saturating_add(BLOCK)).min(2 * max as u64) as usize;
-        let mut window = Window { bytes: Vec::with_capacity(room), left: size };
+        let mut window = Window { bytes: self.0.window(), from: 0, to: 0, left: size };
         let mut digests = Vec::new();
         loop {
-            window.fill(content, 2 * max)?;
+            window.fill(content, max, padding)?;
             let all = window.left == 0;
-            if all {
-                window.bytes.resize(window.bytes.len() + padding, 0);
-            }
-            let mut at = 0;
             // A cut may not depend on bytes not yet read.
-            while let Some(rest) = window.bytes.get(at..)
+            while let rest = window.rest()
                 && (rest.len() >= max || (all && !rest.is_empty()))
             {
                 let length =
                     FastCDC::new(rest, min, average, max).next().map_or(rest.len(), |chunk| chunk.length);
                 digests.push(self.0.part(rest.get(..length).unwrap_or(rest))?);
-                at += length;
+                window.from += length;
             }
             if all {
+                self.0.give_back(window.bytes);
                 return Ok(digests);
             }
-            window.bytes.drain(..at.min(window.bytes.len()));
         }
     }
 }
@@ -59,19 +54,46 @@ impl Intake {
     }
 }
 
+/// What was read and not cut yet: `from..to` of the bytes.
 struct Window {
     bytes: Vec<u8>,
+    from: usize,
+    to: usize,
+    /// Bytes of the content that were not read.
     left: u64,
 }
 
 impl Window {
-    fn fill(&mut self, content: &mut dyn Read, most: usize) -> Result<(), Error> {
-        let want = self.left.min(most.saturating_sub(self.bytes.len()) as u64);
-        let got = content.take(want).read_to_end(&mut self.bytes).map_err(Error::Content)? as u64;
-        if got < want {
-            return Err(Error::Content(io::ErrorKind::UnexpectedEof.into()));
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.from..self.to).unwrap_or_default()
+    }
+
+    /// Fills the window, of two chunks of the largest size, and a little more for the padding that follows the content.
+    fn fill(&mut self, content: &mut dyn Read, max: usize, padding: usize) -> Result<(), Error> {
+        self.bytes.copy_within(self.from..self.to, 0);
+        (self.from, self.to) = (0, self.to - self.from);
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(2 * max - self.to.min(2 * max));
+        let end = self.to + most;
+        if self.bytes.len() < end + padding {
+            self.bytes.resize(end + padding, 0);
         }
-        self.left -= got;
+        content.read_exact(self.bytes.get_mut(self.to..end).unwrap_or_default()).map_err(Error::Content)?;
+        (self.to, self.left) = (end, self.left - most as u64);
+        if self.left == 0 {
+            self.bytes.get_mut(end..end + padding).unwrap_or_default().fill(0);
+            self.to += padding;
+        }
         Ok(())
+    }
+}
+
+impl Inner {
+    /// A window, with whatever was in it: one for each thread that cuts, kept as long as the intake.
+    fn window(&self) -> Vec<u8> {
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, window: Vec<u8>) {
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner).push(window);
     }
 }
