@@ -62,7 +62,7 @@ pub async fn a_missing_pack_is_damage(store: &Store) {
 #[tokio::test]
 async fn a_pack_cut_short_is_found_before_the_first_byte() {
     let (directory, store) = local();
-    let (layer, runs) = write(&store, &Index::new(), &small_files(20));
+    let (layer, runs) = write(&store, &Index::new(), &small_files(2));
     OpenOptions::new()
         .write(true)
         .open(only_pack(directory.path()))
