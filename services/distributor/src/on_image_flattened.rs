@@ -37,13 +37,17 @@ impl Worker for Verify {
         let flat = row.flat.ok_or_else(|| wrong("the image has no figures"))?.figures;
         let served = cx.db.served_by(image).await?;
         let mut found = Vec::new();
+        let mut fresh = Vec::new();
         for platform in &flat.platforms {
             for (what, digest) in [("manifest", &platform.digest), ("layer", &platform.layer)] {
                 if !served.iter().any(|(kind, blob)| kind == what && blob.digest == *digest) {
                     return Err(wrong(&format!("a {what} is missing")).into());
                 }
             }
-            let certificate = self.check_layer(cx, job, platform).await?;
+            let (certificate, before) = self.check_layer(cx, job, platform).await?;
+            if !before {
+                fresh.push((platform.layer.clone(), certificate.clone()));
+            }
             found.push((platform.platform.as_str(), certificate));
         }
         for (_, blob) in &served {
@@ -56,7 +60,7 @@ impl Worker for Verify {
         job.log.say(format!("Verified: what is stored is what was made (certificate {whole})."));
         job.log.say(format!("Live: {} of {}, one layer.", row.name, row.source.identifier));
         let end = job.log.flush().await;
-        cx.db.live(&job.claim, &whole, end).await?;
+        cx.db.live(&job.claim, &whole, &fresh, end).await?;
         // A staged archive has served its purpose; if this fails, the pruner's sweep finds it.
         let _ = self.store.delete_upload(UploadId::of(image.to_bytes())).await;
         Ok(())
@@ -79,19 +83,23 @@ impl Verify {
         };
         let certificate = certificate.to_string();
         same("certificate", &certificate, &claimed.certificate)?;
-        cx.db.recipe_is_verified(&claimed.layer, &certificate).await?;
         job.log.say(format!("All {count} pieces of the layer were read back and proved."));
         Ok(Some(certificate))
     }
 
-    /// The certificate of a layer's stored bytes, which must be what the image claims.
-    async fn check_layer(&self, cx: &Context, job: &Job, claimed: &FlatPlatform) -> Result<String, Halt> {
+    /// The certificate of a layer's stored bytes, which must be what the image claims; and whether that was found before.
+    async fn check_layer(
+        &self,
+        cx: &Context,
+        job: &Job,
+        claimed: &FlatPlatform,
+    ) -> Result<(String, bool), Halt> {
         if let Some(before) = cx.db.recipe_verified(&claimed.layer).await? {
             same("certificate", &before, &claimed.certificate)?;
-            return Ok(before);
+            return Ok((before, true));
         }
         if let Some(composed) = self.composed(cx, job, claimed).await? {
-            return Ok(composed);
+            return Ok((composed, false));
         }
         let runs = crate::runs::of(cx.db.recipe(&claimed.layer).await?).map_err(damaged)?;
         let blob = WhileHeld { inner: self.store.reader(&runs).map_err(damaged)?, lost: job.lost.clone() };
@@ -101,8 +109,7 @@ impl Verify {
         same("blob digest", &sha256(&read.digest), &claimed.layer)?;
         same("diff_id", &sha256(&read.diff_id), &claimed.diff_id)?;
         same("certificate", &certificate, &claimed.certificate)?;
-        cx.db.recipe_is_verified(&claimed.layer, &certificate).await?;
-        Ok(certificate)
+        Ok((certificate, false))
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 
 use crate::chunks::Chunks;
 use crate::input::Input;
+use crate::on_image_import_requested::lasting;
 
 mod failed;
 mod layers;
@@ -125,7 +126,7 @@ impl Flattener {
         input: &Input,
         image: &Image,
     ) -> Result<Box<FlatLayer>, Halt> {
-        let mut read = self.layers.read(job, input, image).await?;
+        let mut read = lasting(cx, job, self.layers.read(job, input, image)).await?;
         // What takes a moment is told with its end.
         if image.layers.iter().map(|layer| layer.size).sum::<u64>() > db::import::LIGHT {
             cx.db.advance(&job.claim, State::Verifying, "factory").await?;

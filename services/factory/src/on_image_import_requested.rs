@@ -3,13 +3,14 @@
 //! From Platen's own services the event is only a bell; from outside it is a request, which [`crate::request`]
 //! turns into a row. The work itself always comes from the row.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use bus::Message;
 use chassis::stage::Worker;
 use chassis::{Context, Halt, Job};
 use db::import::Claim;
 use model::log::Stage;
-use model::pin::Pin;
 use model::{Failure, State};
 use oci::registry::Client;
 use store::{Store, StoreConfig};
@@ -31,6 +32,24 @@ impl Importer {
     }
 }
 
+/// How long a part of the work may take before it is told that it has begun: what is done by then is told with its end.
+const PROMPT: Duration = Duration::from_millis(300);
+
+/// Does a part of the work, and tells that it has begun if it lasts.
+pub(crate) async fn lasting<T>(
+    cx: &Context,
+    job: &Job,
+    work: impl Future<Output = Result<T, Halt>>,
+) -> Result<T, Halt> {
+    tokio::pin!(work);
+    tokio::select! {
+        done = &mut work => return done,
+        () = tokio::time::sleep(PROMPT) => {}
+    }
+    cx.db.begins(&job.claim, "factory").await?;
+    work.await
+}
+
 impl Worker for Importer {
     const STAGE: Stage = Stage::Factory;
 
@@ -46,10 +65,13 @@ impl Worker for Importer {
             let told = "Given up: every factory that tried this import went away in the middle of it.";
             return Err(Failure::permanent("attempts.exhausted", told).into());
         }
-        let first = if matches!(pin, Pin::Upload { .. }) { State::Uploading } else { State::Downloading };
-        cx.db.advance(&job.claim, first, "factory").await?;
+        // Whoever had it before may have been further.
+        if job.claim.state != State::New {
+            cx.db.advance(&job.claim, job.claim.first_state(), "factory").await?;
+        }
         let source = job.source(cx).await?;
-        let input = Input::open(cx, job, &self.client, &self.store, &source, &pin).await?;
+        let input = Input::open(cx, job, &self.client, &self.store, &source, &pin);
+        let input = lasting(cx, job, input).await?;
         let Flattened { saved, said } = flatten(cx, job, &self.store, &source, &pin, input).await?;
         for line in said {
             job.log.say(line);

@@ -1,7 +1,7 @@
 //! The stage loop: wait for the bell, claim the next row, do the work, hand it on.
 //!
 //! A slot claims until there is nothing left, then waits for a bell or five seconds, whichever is first. A bell wakes one
-//! slot, and each that finds work wakes the next. So a lost message costs five seconds, a doubled one a query, and a worker that vanished is taken over when its lease
+//! slot of each kind, and each that finds work wakes the next. So a lost message costs five seconds, a doubled one a query, and a worker that vanished is taken over when its lease
 //! lapses: the periodic look and the message share one code path.
 
 use std::future::Future;
@@ -55,7 +55,7 @@ pub trait Worker: Send + Sync + 'static {
 /// Runs a stage until shutdown, on as many slots for each bell as the settings say; work in hand is finished first.
 pub async fn run<W: Worker>(cx: Context, worker: W, bells: Vec<Pull>) {
     let worker = Arc::new(worker);
-    let rung = Arc::new(Notify::new());
+    let rung = Arc::new(Rung::default());
     let mut tasks = JoinSet::new();
     for bell in bells {
         for _ in 0..cx.config.slots.max(1) {
@@ -69,8 +69,29 @@ pub async fn run<W: Worker>(cx: Context, worker: W, bells: Vec<Pull>) {
     while tasks.join_next().await.is_some() {}
 }
 
-/// Hears the bells: however many ring at once, one slot is woken.
-async fn listen<W: Worker>(cx: Context, worker: Arc<W>, mut bell: Pull, rung: Arc<Notify>) {
+/// What wakes slots: those for any import and those for light ones apart, since the latter find nothing where the former would.
+#[derive(Default)]
+struct Rung {
+    any: Notify,
+    light: Notify,
+}
+
+impl Rung {
+    /// Wakes one slot of each kind; of light ones alone if a light import was all that was seen.
+    fn ring(&self, light: bool) {
+        self.light.notify_one();
+        if !light {
+            self.any.notify_one();
+        }
+    }
+
+    async fn rung(&self, light: bool) {
+        if light { self.light.notified().await } else { self.any.notified().await }
+    }
+}
+
+/// Hears the bells: however many ring at once, one slot of each kind is woken.
+async fn listen<W: Worker>(cx: Context, worker: Arc<W>, mut bell: Pull, rung: Arc<Rung>) {
     while !cx.shutdown.is_cancelled() {
         let heard = tokio::select! {
             heard = bell.some(BELLS, SWEEP, Duration::ZERO) => heard,
@@ -80,11 +101,11 @@ async fn listen<W: Worker>(cx: Context, worker: Arc<W>, mut bell: Pull, rung: Ar
             continue;
         }
         futures::stream::iter(&heard).for_each_concurrent(HEARD, |message| worker.hear(&cx, message)).await;
-        rung.notify_one();
+        rung.ring(false);
     }
 }
 
-async fn slot<W: Worker>(cx: Context, worker: Arc<W>, rung: Arc<Notify>, light: bool) {
+async fn slot<W: Worker>(cx: Context, worker: Arc<W>, rung: Arc<Rung>, light: bool) {
     // What nobody rings for, the others find and ring for.
     let sweep = if light { SWEEP * 12 } else { SWEEP };
     let mut nap = sweep;
@@ -92,7 +113,7 @@ async fn slot<W: Worker>(cx: Context, worker: Arc<W>, rung: Arc<Notify>, light: 
         match worker.claim(&cx, light).await {
             Ok(Some(claim)) => {
                 // Where there was one, there may be more: the next slot looks, and wakes the next.
-                rung.notify_one();
+                rung.ring(light);
                 // What was put back is due before the next sweep.
                 nap = work(&cx, worker.as_ref(), claim).await.map_or(nap, |due| nap.min(due));
                 continue;
@@ -104,7 +125,7 @@ async fn slot<W: Worker>(cx: Context, worker: Arc<W>, rung: Arc<Notify>, light: 
             }
         }
         tokio::select! {
-            () = rung.notified() => {}
+            () = rung.rung(light) => {}
             () = tokio::time::sleep(nap) => nap = sweep,
             () = cx.shutdown.cancelled() => {}
         }
@@ -176,4 +197,23 @@ async fn failed<W: Worker>(
         Err(error) => warn!(image.id = %image, error = %error, "the failure could not be recorded"),
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn a_bell_wakes_a_slot_that_may_take_anything() {
+        let rung = Rung::default();
+        rung.ring(false);
+        assert!(rung.rung(true).now_or_never().is_some());
+        assert!(rung.rung(false).now_or_never().is_some());
+        assert!(rung.rung(false).now_or_never().is_none(), "one slot, not all");
+        rung.ring(true);
+        assert!(rung.rung(false).now_or_never().is_none(), "a light import says nothing of others");
+        assert!(rung.rung(true).now_or_never().is_some());
+    }
 }

@@ -66,6 +66,11 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// The state in which the factory begins.
+    pub fn first_state(&self) -> State {
+        if matches!(self.pin, Some(Pin::Upload { .. })) { State::Uploading } else { State::Downloading }
+    }
+
     /// A stage that a worker which vanished left behind?
     pub fn is_takeover(&self) -> bool {
         self.lapses > 0
@@ -106,12 +111,14 @@ impl Tx {
         self.pass_to(image, attempt, &[to], from).await
     }
 
-    /// Moves a claimed image through states to the last of them, and tells of each that it was not in before.
+    /// Moves a claimed image to a state of the factory, and tells of each on the way that it was not in before.
     ///
     /// # Errors
     /// [`DbError::LeaseLost`] when the claim is somebody else's by now.
-    pub(crate) async fn pass(&mut self, claim: &Claim, through: &[State], from: &str) -> Result<State> {
-        self.pass_to(&claim.image, claim.attempt, through, from).await
+    pub(crate) async fn pass(&mut self, claim: &Claim, to: State, from: &str) -> Result<State> {
+        let way = [claim.first_state(), State::Verifying, State::Saving];
+        let end = way.iter().position(|state| *state == to).map_or(0, |place| place + 1);
+        self.pass_to(&claim.image, claim.attempt, way.get(..end).unwrap_or_default(), from).await
     }
 
     async fn pass_to(

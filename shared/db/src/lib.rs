@@ -48,7 +48,9 @@ impl Db {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(5))
-            .connect_lazy_with(options.application_name("platen"));
+            .connect_lazy_with(
+                options.application_name("platen").options([("plan_cache_mode", "force_generic_plan")]),
+            );
         Ok(Self { pool, unsent: Arc::new(Notify::new()), known: key::Known::default() })
     }
 

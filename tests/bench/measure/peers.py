@@ -1,6 +1,6 @@
 """Other ways to one layer, each from an image in the registry to a flat image that can be pulled from it again: fetched,
-checked, flattened, compressed, pushed; each with nothing kept from a run before. `ocirender-flat` is a library's program and
-ends with a local file and its digest: it neither writes a configuration nor pushes, which is to its favour."""
+checked, flattened, compressed, pushed; each with nothing kept from a run before. `ocirender` is a library, and its two programs
+end with a local file and its digest: they neither write a configuration nor push, which is to their favour."""
 
 import shutil
 import time
@@ -38,17 +38,25 @@ def crane(registry, image, work, _):
 
 
 def ocirender(registry, image, work, programs):
-    """ocirender merges layers while they are fetched, zstd -3 with two workers and SHA-256 of its output follow."""
+    """ocirender converts a layout to a tar; zstd -3 -T2 and SHA-256 of its output follow. Nothing is pushed."""
+    copy(f"docker://{registry}/{image}", f"oci:{work}/in:flat")
+    run(programs / "ocirender-tar", work / "in", work / "flat.tar")
+    run("zstd", "-q", "-3", "-T2", work / "flat.tar", "-o", work / "flat.tar.zst")
+    run("sha256sum", work / "flat.tar.zst")
+
+
+def by_hand(registry, image, work, programs):
+    """The same library, wired by hand so that all of that happens at once, with nothing in between on the disk."""
     name, tag = image.split(":")
     run(programs / "ocirender-flat", registry, name, tag, work / "flat.tar.zst")
 
 
-PEERS = {"crane": crane, "umoci": umoci, "buildah": buildah, "ocirender": ocirender}
+PEERS = {"crane": crane, "umoci": umoci, "buildah": buildah, "ocirender": ocirender, "ocirender-by-hand": by_hand}
 
 
 def measure(name, registry, image, work, programs):
     """The seconds of one run, or None where the peer is not on this machine."""
-    found = shutil.which(name) if name != "ocirender" else (programs / "ocirender-flat").exists()
+    found = (programs / "ocirender-flat").exists() if name.startswith("ocirender") else shutil.which(name)
     if not found:
         return None
     work = Path(work, f"peer-{name}")

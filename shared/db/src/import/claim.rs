@@ -138,13 +138,36 @@ impl Db {
         tx.commit().await
     }
 
-    /// Moves a claimed image to another state of the factory.
+    /// The work on a claimed image has begun, and lasts. One that is somewhere already stays there.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn begins(&self, claim: &Claim, from: &str) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let to = claim.first_state();
+        let moved = sqlx::query!(
+            "update image set state = $3, state_since = now() where id = $1 and attempt = $2 and state = 'new'",
+            claim.image.as_str(),
+            claim.attempt,
+            to.as_str()
+        )
+        .execute(tx.conn())
+        .await?;
+        if moved.rows_affected() > 0 {
+            let (image, attempt) = (claim.image.clone(), claim.attempt);
+            let event = model::event::ImageStateChanged { image, from: State::New, to, attempt };
+            tx.tell(&claim.hub, Some(claim.image.as_str()), from, &event).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Moves a claimed image to another state of the factory, through those before it that it has not been in.
     ///
     /// # Errors
     /// [`DbError::LeaseLost`] when the claim is somebody else's by now.
     pub async fn advance(&self, claim: &Claim, to: State, from: &str) -> Result<()> {
         let mut tx = self.begin().await?;
-        tx.transition(&claim.image, claim.attempt, to, from).await?;
+        tx.pass(claim, to, from).await?;
         tx.commit().await
     }
 }

@@ -67,12 +67,31 @@ impl Db {
         Ok(ended)
     }
 
-    /// The image is verified: it goes live. `certificate` is what was read back from the stored bytes.
+    /// The image is verified: it goes live. `certificate` is what was read back from the stored bytes; `layers` are the digests and
+    /// certificates of those that no image had before.
     ///
     /// # Errors
     /// [`DbError::LeaseLost`] when the claim is somebody else's by now.
-    pub async fn live(&self, claim: &Claim, certificate: &str, end_seq: i64) -> Result<()> {
+    pub async fn live(
+        &self,
+        claim: &Claim,
+        certificate: &str,
+        layers: &[(String, String)],
+        end_seq: i64,
+    ) -> Result<()> {
         let mut tx = self.begin().await?;
+        if !layers.is_empty() {
+            let (digests, certificates): (Vec<String>, Vec<String>) = layers.iter().cloned().unzip();
+            sqlx::query!(
+                "update recipe r set verified = v.certificate
+                 from (select * from unnest($1::text[], $2::text[]) u (digest, certificate) order by digest) v
+                 where r.digest = v.digest",
+                &digests,
+                &certificates
+            )
+            .execute(tx.conn())
+            .await?;
+        }
         tx.transition(&claim.image, claim.attempt, State::Live, "distributor").await?;
         let row = sqlx::query!(
             r#"update image set verified = $3, live_at = now(), requested_at = null, error = null,

@@ -65,7 +65,7 @@ impl Db {
     pub async fn flattened(&self, claim: &Claim, saved: &Saved, end_seq: i64) -> Result<()> {
         let mut tx = self.begin().await?;
         // A small image comes here without having stayed anywhere; its states are told all the same.
-        tx.pass(claim, &[State::Verifying, State::Saving], "factory").await?;
+        tx.pass(claim, State::Saving, "factory").await?;
         let used = tx.save_recipes(&claim.hub, saved).await?;
         tx.remember_flats(&claim.hub, saved).await?;
         tx.save_layers(&claim.image, &saved.layers).await?;

@@ -181,17 +181,6 @@ impl Db {
             .await?;
         Ok(row.and_then(|r| r.verified))
     }
-
-    /// A recipe's bytes were read back whole and found right.
-    ///
-    /// # Errors
-    /// When the database is away.
-    pub async fn recipe_is_verified(&self, digest: &str, certificate: &str) -> Result<()> {
-        sqlx::query!("update recipe set verified = $2 where digest = $1", digest, certificate)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
-    }
 }
 
 /// The ids of chunks, once those just written have some.
