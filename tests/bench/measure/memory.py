@@ -27,11 +27,17 @@ class Memory:
         with open(self.file, "wb") as file:
             file.truncate(self.size)
 
-    def settle(self):
-        """Fills what is free."""
-        if free() < 2 * KEEP:
-            return
-        piece = bytearray(PIECE)
-        with open(self.file, "rb", buffering=0) as file:
-            while file.readinto(piece):
-                pass
+    def settle(self, *keep):
+        """Fills what is free, and has the files below these directories in the cache: a registry has just been asked."""
+        if free() > 2 * KEEP:
+            read(self.file)
+        for directory in keep:
+            for path in filter(Path.is_file, Path(directory).rglob("*")):
+                read(path)
+
+
+def read(path):
+    piece = bytearray(PIECE)
+    with open(path, "rb", buffering=0) as file:
+        while file.readinto(piece):
+            pass
