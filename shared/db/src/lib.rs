@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::Executor;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::sync::Notify;
 
@@ -48,9 +49,13 @@ impl Db {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(5))
-            .connect_lazy_with(
-                options.application_name("platen").options([("plan_cache_mode", "force_generic_plan")]),
-            );
+            // Plans are made once a connection: all our statements go by an index, whatever they are given.
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    connection.execute("set plan_cache_mode = force_generic_plan").await.map(drop)
+                })
+            })
+            .connect_lazy_with(options.application_name("platen"));
         Ok(Self { pool, unsent: Arc::new(Notify::new()), known: key::Known::default() })
     }
 

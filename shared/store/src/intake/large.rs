@@ -18,7 +18,7 @@ impl Intake {
     pub fn large(&self, content: &mut dyn Read, size: u64) -> Result<Vec<[u8; 32]>, Error> {
         let ChunkSizes { min, average, max } = self.0.store.sizes();
         let padding = (size.next_multiple_of(BLOCK) - size) as usize;
-        if size <= average as u64 {
+        if size <= 2 * average as u64 && size <= max as u64 {
             return self.whole(content, size as usize, padding).map(|digest| vec![digest]);
         }
         let mut window = Window { bytes: self.0.window(), from: 0, to: 0, left: size };
@@ -26,12 +26,15 @@ impl Intake {
         loop {
             window.fill(content, max, padding)?;
             let all = window.left == 0;
-            // A cut may not depend on bytes not yet read.
             while let rest = window.rest()
-                && (rest.len() >= max || (all && !rest.is_empty()))
+                && (rest.len() >= average || (all && !rest.is_empty()))
             {
                 let length =
                     FastCDC::new(rest, min, average, max).next().map_or(rest.len(), |chunk| chunk.length);
+                // A cut may not depend on bytes not yet read: one at the end of what was read is none.
+                if length == rest.len() && length < max && !all {
+                    break;
+                }
                 digests.push(self.0.part(rest.get(..length).unwrap_or(rest))?);
                 window.from += length;
             }
@@ -44,7 +47,7 @@ impl Intake {
 }
 
 impl Intake {
-    /// A file of about the size of a chunk is one: cutting it would find little to share, and costs a look at every byte.
+    /// A file of about the size of a chunk, or two, is one: cutting it would find little to share, and costs a look at every byte.
     fn whole(&self, content: &mut dyn Read, size: usize, padding: usize) -> Result<[u8; 32], Error> {
         let mut plain = self.0.buffer(size + padding).map_err(|error| self.0.fail(error))?;
         plain.resize(size, 0);
