@@ -28,11 +28,8 @@ pub const SWEEP: Duration = Duration::from_secs(5);
 /// need not wait behind what is not.
 const LIGHT: usize = 3;
 
-/// Bells taken at once.
-const BELLS: usize = 64;
-
-/// Requests among them that are heard at once.
-const HEARD: usize = 8;
+/// Bells taken at once, and heard at once: few, so that other copies of a service hear some too.
+const BELLS: usize = 8;
 
 /// What a stage does with an import.
 pub trait Worker: Send + Sync + 'static {
@@ -100,7 +97,7 @@ async fn listen<W: Worker>(cx: Context, worker: Arc<W>, mut bell: Pull, rung: Ar
         if heard.is_empty() {
             continue;
         }
-        futures::stream::iter(&heard).for_each_concurrent(HEARD, |message| worker.hear(&cx, message)).await;
+        futures::stream::iter(&heard).for_each_concurrent(BELLS, |message| worker.hear(&cx, message)).await;
         rung.ring(false);
     }
 }
