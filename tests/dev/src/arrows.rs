@@ -16,6 +16,7 @@ fn may(room: &str) -> Option<&'static [&'static str]> {
         "oci" | "db" | "bus" | "pipelines" => &["model"],
         "store" | "embedded" => &[],
         "flatten" => &["oci", "store", "model"],
+        "build" => &["oci", "model"],
         "chassis" => &["model", "oci", "db", "bus"],
         "testkit" => &["embedded"],
         "dev" => &["embedded"],
