@@ -6,9 +6,17 @@ use std::sync::Arc;
 
 use model::log::Stream;
 
+pub mod buildah;
 mod error;
+pub mod job;
+pub mod parents;
+pub mod process;
+pub mod receive;
+mod request;
+pub mod sandbox;
 
 pub use error::BuildError;
+pub use request::{BuildRequest, Limits, Network, ParentLogin};
 
 /// Where the output of a command goes, as it appears: whole lines, without their end.
 pub type Say = Arc<dyn Fn(Stream, &str) + Send + Sync>;
