@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+mod build;
 mod error;
 mod image;
 mod prune;
 mod source;
 
+pub use build::{BuildInfo, BuildOptions, BuilderChoice, CreateBuild};
 pub use error::{ApiError, ErrorBody};
 pub use image::{
     CreateImage, Event as LedgerEvent, Events, FlatInfo, Image, ImageState, Override, SourceRef, StateError,

@@ -27,6 +27,39 @@ pub enum Pin {
         /// Its size in bytes.
         size: u64,
     },
+    /// Code that is built.
+    Build {
+        /// What is built.
+        context: ContextPin,
+    },
+}
+
+/// Exactly one build context.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "kebab-case")]
+pub enum ContextPin {
+    /// A commit of a repository.
+    Git {
+        /// The repository, without credentials.
+        url: String,
+        /// The commit's whole id.
+        commit: String,
+        /// What was asked for and stood for that commit, as git names it; absent when the commit itself was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<String>,
+    },
+    /// An archive on a server. It is whatever the server has when it is fetched.
+    Targz {
+        /// Its address.
+        url: String,
+    },
+    /// An uploaded archive, staged in the store under the image's id.
+    Upload {
+        /// SHA-256 of the archive's bytes, `sha256:<hex>`.
+        digest: String,
+        /// Its size in bytes.
+        size: u64,
+    },
 }
 
 /// One platform of a pinned image.
@@ -39,11 +72,26 @@ pub struct PinnedPlatform {
 }
 
 impl Pin {
-    /// The digest recorded as the image's `source_digest`.
-    pub fn digest(&self) -> &str {
+    /// The digest recorded as the image's `source_digest`; of a build only its result has one.
+    pub fn digest(&self) -> Option<&str> {
         match self {
-            Self::Registry { digest, .. } | Self::Upload { digest, .. } => digest,
+            Self::Registry { digest, .. } | Self::Upload { digest, .. } => Some(digest),
+            Self::Build { context: ContextPin::Upload { digest, .. } } => Some(digest),
+            Self::Build { .. } => None,
         }
+    }
+
+    /// The commit that is built.
+    pub fn commit(&self) -> Option<&str> {
+        match self {
+            Self::Build { context: ContextPin::Git { commit, .. } } => Some(commit),
+            _ => None,
+        }
+    }
+
+    /// Is something built?
+    pub fn is_build(&self) -> bool {
+        matches!(self, Self::Build { .. })
     }
 
     /// Manifest digest and platform of each image that was pinned in a registry.
@@ -53,7 +101,7 @@ impl Pin {
                 let more = more.iter().map(|one| (one.manifest.as_str(), one.platform.as_str()));
                 std::iter::once((manifest.as_str(), platform.as_str())).chain(more).collect()
             }
-            Self::Upload { .. } => Vec::new(),
+            Self::Upload { .. } | Self::Build { .. } => Vec::new(),
         }
     }
 }

@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Secret;
 
+mod docker_file;
+
+pub use docker_file::{BuildNetwork, DockerFile, ParentCredentials, Repo, RepoAuth, RepoRef};
+
 /// The origin of an image source: its kind, and what that kind needs.
 ///
 /// Secrets are write-only: they are accepted in a body, taken out with [`Origin::take_secrets`] before the origin is
@@ -17,6 +21,8 @@ pub enum Origin {
     DockerRegistry(DockerRegistry),
     /// A registry that speaks the OCI Distribution API.
     OciRegistry(OciRegistry),
+    /// A Dockerfile, with the code around it.
+    DockerFile(Box<DockerFile>),
     /// An archive uploaded by the user: an OCI layout or docker-save tar.
     CycleUpload(Upload),
     /// A shell only: nothing to import from.
@@ -107,9 +113,27 @@ impl Origin {
             Self::DockerHub(_) => "docker-hub",
             Self::DockerRegistry(_) => "docker-registry",
             Self::OciRegistry(_) => "oci-registry",
+            Self::DockerFile(_) => "docker-file",
             Self::CycleUpload(_) => "cycle-upload",
             Self::None(_) => "none",
         }
+    }
+
+    /// Does each image of it wait for an upload?
+    pub fn is_uploaded(&self) -> bool {
+        match self {
+            Self::CycleUpload(_) => true,
+            Self::DockerFile(d) => d.is_uploaded(),
+            Self::DockerHub(_) | Self::DockerRegistry(_) | Self::OciRegistry(_) | Self::None(_) => false,
+        }
+    }
+
+    /// Replaces the context by an archive's address (an image's `override.targz_url`); false where nothing is built.
+    pub fn set_targz(&mut self, url: &str) -> bool {
+        let Self::DockerFile(d) = self else { return false };
+        d.repo = None;
+        d.targz_url = Some(url.to_owned());
+        true
     }
 
     /// The target in the registry, for origins that have one.
@@ -118,7 +142,7 @@ impl Origin {
             Self::DockerHub(d) => Some(&d.target),
             Self::DockerRegistry(d) => Some(&d.target),
             Self::OciRegistry(d) => Some(&d.target),
-            Self::CycleUpload(_) | Self::None(_) => None,
+            Self::DockerFile(_) | Self::CycleUpload(_) | Self::None(_) => None,
         }
     }
 
@@ -128,7 +152,7 @@ impl Origin {
             Self::DockerHub(d) => &mut d.target,
             Self::DockerRegistry(d) => &mut d.target,
             Self::OciRegistry(d) => &mut d.target,
-            Self::CycleUpload(_) | Self::None(_) => return false,
+            Self::DockerFile(_) | Self::CycleUpload(_) | Self::None(_) => return false,
         };
         target.clone_into(place);
         true
@@ -139,23 +163,26 @@ impl Origin {
         match self {
             Self::DockerRegistry(d) => Some(&d.url),
             Self::OciRegistry(d) => Some(&d.url),
-            Self::DockerHub(_) | Self::CycleUpload(_) | Self::None(_) => None,
+            Self::DockerHub(_) | Self::DockerFile(_) | Self::CycleUpload(_) | Self::None(_) => None,
         }
     }
 
-    fn slots(&mut self) -> Vec<(&'static str, &mut Option<Secret>)> {
+    fn slots(&mut self) -> Vec<(String, &mut Option<Secret>)> {
         match self {
-            Self::DockerHub(d) => vec![("token", &mut d.token)],
-            Self::DockerRegistry(d) => vec![("token", &mut d.token), ("password", &mut d.password)],
-            Self::OciRegistry(OciRegistry { auth: Some(OciAuth::User { token, .. }), .. }) => {
-                vec![("token", token)]
+            Self::DockerHub(d) => vec![("token".to_owned(), &mut d.token)],
+            Self::DockerRegistry(d) => {
+                vec![("token".to_owned(), &mut d.token), ("password".to_owned(), &mut d.password)]
             }
+            Self::OciRegistry(OciRegistry { auth: Some(OciAuth::User { token, .. }), .. }) => {
+                vec![("token".to_owned(), token)]
+            }
+            Self::DockerFile(d) => d.slots(),
             Self::OciRegistry(_) | Self::CycleUpload(_) | Self::None(_) => Vec::new(),
         }
     }
 
     /// Takes the secrets out, each with the name of its field.
-    pub fn take_secrets(&mut self) -> Vec<(&'static str, Secret)> {
+    pub fn take_secrets(&mut self) -> Vec<(String, Secret)> {
         self.slots()
             .into_iter()
             .filter_map(|(field, slot)| slot.take().map(|secret| (field, secret)))
@@ -164,7 +191,7 @@ impl Origin {
 
     /// Puts one secret back where it was taken from; an unknown field is ignored.
     pub fn put_secret(&mut self, field: &str, secret: Secret) {
-        if let Some((_, slot)) = self.slots().into_iter().find(|(name, _)| *name == field) {
+        if let Some((_, slot)) = self.slots().into_iter().find(|(name, _)| name == field) {
             *slot = Some(secret);
         }
     }
@@ -177,7 +204,7 @@ impl Origin {
             Self::OciRegistry(OciRegistry { auth: Some(OciAuth::User { username, token }), .. }) => {
                 (username, token.as_ref()?)
             }
-            Self::OciRegistry(_) | Self::CycleUpload(_) | Self::None(_) => return None,
+            Self::OciRegistry(_) | Self::DockerFile(_) | Self::CycleUpload(_) | Self::None(_) => return None,
         };
         Some(Login { username: username.clone(), secret: secret.clone() })
     }
@@ -250,9 +277,30 @@ mod tests {
         assert_eq!(secrets.len(), 1);
         assert!(origin.login().is_none());
         for (field, secret) in secrets {
-            origin.put_secret(field, secret);
+            origin.put_secret(&field, secret);
         }
         assert_eq!(origin.login().unwrap().secret.expose(), "hunter2");
+    }
+
+    #[test]
+    fn every_secret_of_a_build_is_sealed_apart() {
+        let body = r#"{"type":"docker-file","details":{"repo":{"url":"git@git.example:a/b","ref":{"type":"tag","value":"v1"},
+            "auth":{"type":"ssh","credentials":{"private_key":"key","passphrase":"lock"}}},
+            "credentials":[{"url":"https://a.example","username":"a","token":"one"},
+                {"url":"docker.io","username":"b","token":"two"}]}}"#;
+        let mut origin: Origin = serde_json::from_str(body).unwrap();
+        let secrets = origin.take_secrets();
+        let names: Vec<&str> = secrets.iter().map(|(name, _)| name.as_str()).collect();
+        let expected =
+            ["repo.private_key", "repo.passphrase", "credentials.0.token", "credentials.1.token"];
+        assert_eq!(names, expected);
+        // What is kept can be read again, and takes them back.
+        let mut kept: Origin = serde_json::from_str(&serde_json::to_string(&origin).unwrap()).unwrap();
+        assert_eq!(kept, origin);
+        for (field, secret) in secrets {
+            kept.put_secret(&field, secret);
+        }
+        assert_eq!(kept, serde_json::from_str(body).unwrap());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::build::{BuildInfo, BuilderChoice, CreateBuild};
 use crate::{HubId, ImageId, Secret, SourceId, State};
 
 /// An image.
@@ -24,6 +25,9 @@ pub struct Image {
     pub overrides: Option<Override>,
     /// The OCI image config as served; null until stored.
     pub config: Option<Value>,
+    /// How it is built, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<BuildInfo>,
     /// Where it is on its way.
     pub state: ImageState,
     /// Digest of its manifest.
@@ -72,6 +76,9 @@ pub struct ImageState {
     pub changed: DateTime<Utc>,
     /// Is an import asked for and not over?
     pub importing: bool,
+    /// How many imports of the hub that build go before this one, while it waits for a place to be built in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<u64>,
     /// When the next attempt begins, after one that failed for a passing reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<DateTime<Utc>>,
@@ -121,6 +128,9 @@ pub struct Override {
     /// Another repository, tag or digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// The address of an archive that is built instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targz_url: Option<String>,
     /// Another compression or platform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flat: Option<crate::source::FlatOptions>,
@@ -138,6 +148,12 @@ pub struct CreateImage {
     /// What it takes instead of the source's own.
     #[serde(default, rename = "override")]
     pub overrides: Option<Override>,
+    /// How it is built.
+    #[serde(default)]
+    pub build: Option<CreateBuild>,
+    /// The builder; the source's when absent.
+    #[serde(default)]
+    pub builder: Option<BuilderChoice>,
     /// Import at once.
     #[serde(default)]
     pub import: bool,

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::api::BuilderChoice;
 use crate::source::{FlatOptions, Origin};
 use crate::{HubId, SourceId};
 
@@ -26,6 +27,9 @@ pub struct Source {
     pub has_credentials: bool,
     /// How the flat image is made.
     pub flat: FlatOptions,
+    /// Which builder builds its images; the factory's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builder: Option<BuilderChoice>,
     /// When it was made.
     pub created: DateTime<Utc>,
     /// When it was last changed.
@@ -49,6 +53,9 @@ pub struct CreateSource {
     /// How the flat image is made.
     #[serde(default)]
     pub flat: FlatOptions,
+    /// Which builder builds its images; the factory's own when absent.
+    #[serde(default)]
+    pub builder: Option<BuilderChoice>,
 }
 
 /// `PATCH /v1/images/sources/{id}`: what is absent stays.
@@ -64,4 +71,7 @@ pub struct UpdateSource {
     /// Another way to make the flat image.
     #[serde(default)]
     pub flat: Option<FlatOptions>,
+    /// Another builder.
+    #[serde(default)]
+    pub builder: Option<BuilderChoice>,
 }
