@@ -96,7 +96,6 @@ fn invalid(told: impl std::fmt::Display) -> BuildError {
     BuildError::permanent("builder.image", format!("What the builder made cannot be read: {told}."))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn ended(_: tokio::task::JoinError) -> BuildError {
     BuildError::transient("internal.thread", "A thread of the factory ended.")
 }

@@ -27,6 +27,8 @@ pub struct OpenSource {
     pub origin: Origin,
     /// How the flat image is made.
     pub flat: model::source::FlatOptions,
+    /// Which builder builds it.
+    pub builder: Option<model::api::BuilderChoice>,
     /// Its identifier.
     pub identifier: String,
 }
@@ -56,9 +58,36 @@ impl Job {
         if let Some(target) = &self.claim.overrides.target {
             origin.set_target(target);
         }
+        if let Some(url) = &self.claim.overrides.targz_url {
+            origin.set_targz(url);
+        }
         if let Some(wanted) = &self.claim.overrides.flat {
             flat = wanted.clone();
         }
-        Ok(OpenSource { origin, flat, identifier: row.source.identifier })
+        let builder = self.claim.build.builder.clone().or(row.source.builder);
+        Ok(OpenSource { origin, flat, builder, identifier: row.source.identifier })
+    }
+
+    /// The secrets that the image is built with, by their ids; they are masked in the log from now on.
+    ///
+    /// # Errors
+    /// When one does not open.
+    pub fn build_secrets(&self, cx: &Context) -> Result<Vec<(String, Secret)>, Halt> {
+        let mut opened = Vec::new();
+        for (id, sealed) in &self.claim.secrets {
+            let field = format!("build.{id}");
+            let place =
+                Place { hub: self.claim.hub.as_str(), owner: self.claim.image.as_str(), field: &field };
+            let secret: Secret = cx.sealer.open_sealed(place, sealed).map_err(|error| Halt::Failed {
+                failure: model::Failure::permanent(
+                    "build.secret",
+                    format!("The build's secret `{id}` cannot be opened; create the image again."),
+                ),
+                chain: format!("{error:#}"),
+            })?;
+            self.log.mask(secret.expose());
+            opened.push((id.clone(), secret));
+        }
+        Ok(opened)
     }
 }

@@ -7,6 +7,7 @@ use model::{HubId, ImageId, SourceId, State};
 use serde_json::Value;
 use sqlx::types::Json;
 
+use crate::source::Sealed;
 use crate::{Db, Result, bytes};
 
 mod create;
@@ -33,7 +34,8 @@ macro_rules! images {
         sqlx::query_as!(
             ImageRow,
             r#"select i.id, i.hub_id, i.name, i.size, i.source_id, s.identifier as source_identifier,
-                s.origin ->> 'type' as "source_kind!", i.overrides as "overrides: Json<Override>", i.config, i.state,
+                s.origin ->> 'type' as "source_kind!", i.overrides as "overrides: Json<Override>",
+                i.build as "build: Json<api::BuildOptions>", i.secrets as "secrets: Json<Sealed>", i.config, i.state,
                 i.state_since, i.requested_at, i.last_requested_at, i.retry_at, i.error as "error: Json<api::StateError>",
                 i.manifest_digest, i.diff_id, i.platform, i.platforms, i.pin, i.flat as "flat: Json<FlatFigures>", i.verified,
                 i.warnings as "warnings: Json<Vec<String>>", i.tries, i.last_used, i.creator, i.created_at, i.live_at,

@@ -7,15 +7,17 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use model::api::Override;
+use model::api::{BuildOptions, Override};
 use model::pin::Pin;
 use model::{HubId, ImageId, SourceId, State};
 
+mod build;
 pub mod claim;
 pub mod end;
 pub mod request;
 pub mod save;
 
+use crate::source::Sealed;
 use crate::{Db, DbError, Result, Tx};
 
 /// How long a claim lasts without being renewed.
@@ -55,6 +57,10 @@ pub struct Claim {
     pub pin: Option<Pin>,
     /// What the image takes instead of the source's own.
     pub overrides: Override,
+    /// How it is built.
+    pub build: BuildOptions,
+    /// The secrets it is built with, sealed.
+    pub secrets: Sealed,
     /// The archive's digest and size, for uploads.
     pub upload: Option<(String, u64)>,
     /// Failures so far, for passing reasons.
@@ -68,7 +74,11 @@ pub struct Claim {
 impl Claim {
     /// The state in which the factory begins.
     pub fn first_state(&self) -> State {
-        if matches!(self.pin, Some(Pin::Upload { .. })) { State::Uploading } else { State::Downloading }
+        match self.pin {
+            Some(Pin::Upload { .. }) => State::Uploading,
+            Some(Pin::Build { .. }) => State::Building,
+            Some(Pin::Registry { .. }) | None => State::Downloading,
+        }
     }
 
     /// A stage that a worker which vanished left behind?

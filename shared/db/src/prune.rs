@@ -131,7 +131,7 @@ impl Tx {
 
     async fn let_go(&mut self, hub: &HubId, image: &ImageId, reason: &str, from: &str) -> Result<()> {
         let attempt = sqlx::query_scalar!(
-            "update image set attempt = attempt + 1 where id = $1 returning attempt",
+            "update image set attempt = attempt + 1, secrets = '{}' where id = $1 returning attempt",
             image.as_str()
         )
         .fetch_one(self.conn())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use model::api::Source;
+use model::api::{BuilderChoice, Source};
 use model::source::{FlatOptions, Origin};
 use model::{HubId, SourceId};
 use sqlx::types::Json;
@@ -39,6 +39,8 @@ pub struct NewSource<'a> {
     pub sealed: &'a Sealed,
     /// How flat images are made.
     pub flat: &'a FlatOptions,
+    /// Who builds them.
+    pub builder: Option<&'a BuilderChoice>,
 }
 
 struct Row {
@@ -49,6 +51,7 @@ struct Row {
     origin: Json<Origin>,
     secrets: Json<Sealed>,
     flat: Json<FlatOptions>,
+    builder: Option<Json<BuilderChoice>>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -65,6 +68,7 @@ impl From<Row> for SourceRow {
                 origin: row.origin.0,
                 has_credentials: !row.secrets.0.is_empty(),
                 flat: row.flat.0,
+                builder: row.builder.map(|b| b.0),
                 created: row.created_at,
                 updated: row.updated_at,
             },
@@ -78,7 +82,7 @@ macro_rules! sources {
         sqlx::query_as!(
             Row,
             r#"select id, hub_id, identifier, name, origin as "origin: Json<Origin>",
-                secrets as "secrets: Json<Sealed>", flat as "flat: Json<FlatOptions>", created_at, updated_at
+                secrets as "secrets: Json<Sealed>", flat as "flat: Json<FlatOptions>", builder as "builder: Json<BuilderChoice>", created_at, updated_at
             from image_source "# + $tail,
             $($arg),+
         )
@@ -92,15 +96,16 @@ impl Db {
     /// [`DbError::Conflict`] when the hub has one of that identifier.
     pub async fn create_source(&self, new: NewSource<'_>) -> Result<()> {
         sqlx::query!(
-            "insert into image_source (id, hub_id, identifier, name, origin, secrets, flat)
-             values ($1, $2, $3, $4, $5, $6, $7)",
+            "insert into image_source (id, hub_id, identifier, name, origin, secrets, flat, builder)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
             new.id.as_str(),
             new.hub.as_str(),
             new.identifier,
             new.name,
             Json(new.origin) as _,
             Json(new.sealed) as _,
-            Json(new.flat) as _
+            Json(new.flat) as _,
+            new.builder.map(Json) as _
         )
         .execute(&self.pool)
         .await
@@ -160,14 +165,15 @@ impl Db {
     /// When the database is away.
     pub async fn update_source(&self, new: NewSource<'_>) -> Result<bool> {
         let done = sqlx::query!(
-            "update image_source set name = $3, origin = $4, secrets = $5, flat = $6, updated_at = now()
+            "update image_source set name = $3, origin = $4, secrets = $5, flat = $6, builder = $7, updated_at = now()
              where id = $1 and hub_id = $2 and deleted_at is null",
             new.id.as_str(),
             new.hub.as_str(),
             new.name,
             Json(new.origin) as _,
             Json(new.sealed) as _,
-            Json(new.flat) as _
+            Json(new.flat) as _,
+            new.builder.map(Json) as _
         )
         .execute(&self.pool)
         .await?;

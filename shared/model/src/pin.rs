@@ -76,7 +76,6 @@ impl Pin {
     pub fn digest(&self) -> Option<&str> {
         match self {
             Self::Registry { digest, .. } | Self::Upload { digest, .. } => Some(digest),
-            Self::Build { context: ContextPin::Upload { digest, .. } } => Some(digest),
             Self::Build { .. } => None,
         }
     }

@@ -15,6 +15,7 @@ mod challenge;
 mod client;
 mod door;
 mod error;
+mod fetch;
 mod image;
 mod patience;
 mod policy;

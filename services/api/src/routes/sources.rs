@@ -61,6 +61,7 @@ async fn create(
         origin: &origin,
         sealed: &sealed,
         flat: &body.flat,
+        builder: body.builder.as_ref(),
     };
     app.cx.db.create_source(new).await?;
     Ok((StatusCode::CREATED, data(find(&app, &who, id.as_str()).await?)).into_response())
@@ -88,6 +89,7 @@ async fn update(
         origin = new;
         sealed = seal(&app, &who, &row.source.id, &mut origin)?;
     }
+    let builder = body.builder.or(row.source.builder);
     let flat = body.flat.unwrap_or(row.source.flat);
     check_flat(&flat, "flat")?;
     let name = body.name.unwrap_or(row.source.name);
@@ -100,6 +102,7 @@ async fn update(
         origin: &origin,
         sealed: &sealed,
         flat: &flat,
+        builder: builder.as_ref(),
     };
     app.cx.db.update_source(new).await?;
     Ok(data(find(&app, &who, &id).await?))
@@ -119,8 +122,9 @@ async fn find(app: &App, who: &Principal, id: &str) -> Result<Source, Refusal> {
 fn seal(app: &App, who: &Principal, id: &SourceId, origin: &mut Origin) -> Result<Sealed, Refusal> {
     let mut sealed = Sealed::new();
     for (field, secret) in origin.take_secrets() {
-        let place = Place { hub: who.hub.as_str(), owner: id.as_str(), field };
-        sealed.insert(field.to_owned(), app.cx.sealer.seal(place, &secret)?);
+        let place = Place { hub: who.hub.as_str(), owner: id.as_str(), field: &field };
+        let kept = app.cx.sealer.seal(place, &secret)?;
+        sealed.insert(field, kept);
     }
     Ok(sealed)
 }

@@ -1,11 +1,13 @@
 //! Making a shell: an id to import into.
 
+use model::api::BuildOptions;
 use model::event::ImageCreated;
 use model::{HubId, ImageId, SourceId};
 use serde_json::Value;
 use sqlx::types::Json;
 
 use super::Override;
+use crate::source::Sealed;
 use crate::{Result, Tx};
 
 /// A shell to make.
@@ -21,6 +23,8 @@ pub struct NewImage<'a> {
     pub name: &'a str,
     /// What it takes instead of the source's own.
     pub overrides: Option<&'a Override>,
+    /// How it is built, and the secrets it is built with.
+    pub build: Option<(&'a BuildOptions, &'a Sealed)>,
     /// Who makes it.
     pub creator: &'a Value,
     /// Ask for the import at once.
@@ -34,15 +38,18 @@ impl Tx {
     /// When the database is away.
     pub async fn create_image(&mut self, new: NewImage<'_>, from: &str) -> Result<()> {
         sqlx::query!(
-            "insert into image (id, hub_id, source_id, name, overrides, creator, requested_at, last_requested_at)
-             values ($1, $2, $3, $4, $5, $6, case when $7 then now() end, case when $7 then now() end)",
+            "insert into image (id, hub_id, source_id, name, overrides, creator, requested_at, last_requested_at,
+                build, secrets)
+             values ($1, $2, $3, $4, $5, $6, case when $7 then now() end, case when $7 then now() end, $8, coalesce($9::jsonb, '{}'::jsonb))",
             new.id.as_str(),
             new.hub.as_str(),
             new.source.as_str(),
             new.name,
             new.overrides.map(Json) as _,
             new.creator,
-            new.import
+            new.import,
+            new.build.map(|(options, _)| Json(options)) as _,
+            new.build.map(|(_, secrets)| Json(secrets)) as _
         )
         .execute(self.conn())
         .await?;

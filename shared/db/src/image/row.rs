@@ -11,6 +11,8 @@ pub(super) struct ImageRow {
     pub source_identifier: String,
     pub source_kind: String,
     pub overrides: Option<Json<Override>>,
+    pub build: Option<Json<api::BuildOptions>>,
+    pub secrets: Json<Sealed>,
     pub config: Option<Value>,
     pub state: String,
     pub state_since: DateTime<Utc>,
@@ -49,11 +51,17 @@ impl From<ImageRow> for Image {
             },
             overrides: row.overrides.map(|o| o.0),
             config: row.config,
+            build: row.build.map(|build| api::BuildInfo {
+                options: build.0,
+                secrets: row.secrets.0.into_keys().collect(),
+                commit: pin.as_ref().and_then(|pin| pin.commit()).map(str::to_owned),
+            }),
             state: api::ImageState {
                 // The column's check constraint knows the same names.
                 current: row.state.parse().unwrap_or(State::New),
                 changed: row.state_since,
                 importing: row.requested_at.is_some(),
+                queue: None,
                 retry_at: row.retry_at.filter(|_| row.requested_at.is_some()),
                 error: row.error.map(|e| e.0),
             },
@@ -65,7 +73,10 @@ impl From<ImageRow> for Image {
             } else {
                 row.platforms
             },
-            source_digest: pin.map(|pin| pin.digest().to_owned()),
+            source_digest: pin.and_then(|pin| match &row.flat {
+                Some(flat) if pin.is_build() => flat.platforms.first().map(|first| first.source_digest.clone()),
+                _ => pin.digest().map(str::to_owned),
+            }),
             flat: row.flat.map(|f| api::FlatInfo { figures: f.0, verified: row.verified }),
             warnings: row.warnings.0,
             attempts: row.tries,

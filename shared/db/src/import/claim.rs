@@ -8,20 +8,22 @@ use sqlx::types::Json;
 
 use super::*;
 
-struct Row {
-    id: String,
-    attempt: i64,
-    hub_id: String,
-    source_id: String,
-    name: String,
-    state: String,
-    pin: Option<Json<Pin>>,
-    overrides: Option<Json<Override>>,
-    upload_digest: Option<String>,
-    upload_size: Option<i64>,
-    failures: i32,
-    lapses: i32,
-    requested_at: DateTime<Utc>,
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) attempt: i64,
+    pub(super) hub_id: String,
+    pub(super) source_id: String,
+    pub(super) name: String,
+    pub(super) state: String,
+    pub(super) pin: Option<Json<Pin>>,
+    pub(super) overrides: Option<Json<Override>>,
+    pub(super) build: Option<Json<BuildOptions>>,
+    pub(super) secrets: Json<Sealed>,
+    pub(super) upload_digest: Option<String>,
+    pub(super) upload_size: Option<i64>,
+    pub(super) failures: i32,
+    pub(super) lapses: i32,
+    pub(super) requested_at: DateTime<Utc>,
 }
 
 impl From<Row> for Claim {
@@ -35,6 +37,8 @@ impl From<Row> for Claim {
             state: row.state.parse().unwrap_or(State::New),
             pin: row.pin.map(|p| p.0),
             overrides: row.overrides.map(|o| o.0).unwrap_or_default(),
+            build: row.build.map(|b| b.0).unwrap_or_default(),
+            secrets: row.secrets.0,
             upload: row.upload_digest.zip(row.upload_size.map(crate::bytes)),
             failures: row.failures,
             lapses: row.lapses,
@@ -61,7 +65,7 @@ macro_rules! claim {
                 order by coalesce(r.running, 0), i.requested_at
                 limit 1 for update of i skip locked)
             returning id, attempt, hub_id, source_id, name, state, pin as "pin: Json<Pin>",
-                overrides as "overrides: Json<Override>", upload_digest, upload_size, failures, lapses,
+                overrides as "overrides: Json<Override>", build as "build: Json<BuildOptions>", secrets as "secrets: Json<Sealed>", upload_digest, upload_size, failures, lapses,
                 requested_at as "requested_at!""#,
             $owner,
             LEASE.as_secs_f64(),
@@ -89,7 +93,7 @@ impl Db {
     pub async fn claim_to_flatten(&self, owner: &str, light: bool) -> Result<Option<Claim>> {
         let weight = if light { crate::bigint(LIGHT) } else { i64::MAX };
         let row = claim!(
-            "i.pin is not null and i.state in ('new', 'downloading', 'building', 'uploading', 'verifying')",
+            "i.pin is not null and not i.is_build and i.state in ('new', 'downloading', 'building', 'uploading', 'verifying')",
             "1",
             owner,
             weight
@@ -116,12 +120,13 @@ impl Db {
     pub async fn pinned(&self, claim: &Claim, pin: &Pin, weight: u64, end_seq: i64) -> Result<()> {
         let mut tx = self.begin().await?;
         let done = sqlx::query!(
-            "update image set pin = $3, weight = $4, lease_until = null, lease_owner = null, lapses = 0
+            "update image set pin = $3, weight = $4, is_build = $5, lease_until = null, lease_owner = null, lapses = 0
              where id = $1 and attempt = $2 and requested_at is not null",
             claim.image.as_str(),
             claim.attempt,
             Json(pin) as _,
-            crate::bigint(weight)
+            crate::bigint(weight),
+            pin.is_build()
         )
         .execute(tx.conn())
         .await?;

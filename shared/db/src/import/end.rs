@@ -95,9 +95,10 @@ impl Db {
         tx.transition(&claim.image, claim.attempt, State::Live, "distributor").await?;
         let row = sqlx::query!(
             r#"update image set verified = $3, live_at = now(), requested_at = null, error = null,
-                lease_until = null, lease_owner = null, upload_hash = null, upload_expires = null
+                lease_until = null, lease_owner = null, upload_hash = null, upload_expires = null, secrets = '{}'
                where id = $1 and attempt = $2
-               returning manifest_digest as "digest!", diff_id as "diff_id!", size as "size!", pin as "pin!: Json<Pin>""#,
+               returning manifest_digest as "digest!", diff_id as "diff_id!", size as "size!", pin as "pin!: Json<Pin>",
+                flat #>> '{platforms,0,source_digest}' as source_digest"#,
             claim.image.as_str(),
             claim.attempt,
             certificate
@@ -110,7 +111,7 @@ impl Db {
             name: claim.name.clone(),
             digest: row.digest,
             diff_id: row.diff_id,
-            source_digest: row.pin.digest().to_owned(),
+            source_digest: row.pin.digest().map(str::to_owned).or(row.source_digest).unwrap_or_default(),
             size: crate::bytes(row.size),
         };
         tx.tell(&claim.hub, Some(claim.image.as_str()), "distributor", &event).await?;

@@ -64,6 +64,32 @@ impl Db {
     }
 }
 
+impl Db {
+    /// Of the layers with these tars, those that an image of the hub has, under whatever blob they came, by their diff_ids.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn known_tars(
+        &self,
+        hub: &HubId,
+        diff_ids: &[String],
+        version: i32,
+    ) -> Result<HashMap<String, KnownLayer>> {
+        let rows = sqlx::query!(
+            "select distinct on (l.diff_id) l.id, l.diff_id, l.body from layer_index l
+             where l.diff_id = any($2) and l.version = $3 and exists (
+                select 1 from image_layer o join image i on i.id = o.image_id where o.index_id = l.id and i.hub_id = $1)
+             order by l.diff_id, l.id desc",
+            hub.as_str(),
+            diff_ids,
+            version
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|r| (r.diff_id, KnownLayer { id: r.id, body: r.body })).collect())
+    }
+}
+
 impl Tx {
     /// Keeps the layers of an image. One that was known and is gone by now stays gone: it will be read again.
     pub(crate) async fn save_layers(&mut self, image: &ImageId, layers: &[SavedLayer]) -> Result<()> {

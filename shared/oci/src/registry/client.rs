@@ -12,8 +12,8 @@ use crate::reference::Target;
 /// Pulls from registries, within one [`NetworkPolicy`]. Cheap to clone; connections are pooled.
 #[derive(Debug, Clone)]
 pub struct Client {
-    doors: Arc<Doors>,
-    patience: Arc<Patience>,
+    pub(super) doors: Arc<Doors>,
+    pub(super) patience: Arc<Patience>,
     repositories: Arc<Repositories>,
 }
 
