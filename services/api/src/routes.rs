@@ -1,5 +1,6 @@
 //! One file a noun.
 
+mod builds;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod hubs;

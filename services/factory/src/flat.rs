@@ -1,6 +1,7 @@
 //! From layers to stored flat layers, one for each platform: read in parallel, modelled in order, emitted into the
 //! store. What this hub has flattened before is recognised, and nothing of it is read.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,12 +19,14 @@ use crate::chunks::Chunks;
 use crate::input::Input;
 use crate::on_image_import_requested::lasting;
 
+mod arrivals;
 mod failed;
 mod layers;
 mod one;
 mod pieces;
 mod saved;
 
+pub(crate) use arrivals::Arrivals;
 use failed::store_failed;
 pub(crate) use failed::thread_ended;
 use layers::{Layers, ReadLayer};
@@ -54,23 +57,27 @@ pub(crate) async fn flatten(
     pin: &Pin,
     input: Input,
 ) -> Result<Flattened, Halt> {
+    let Input { images, scratch, arrived } = input;
     let began = Instant::now();
     let codec = codec(source.flat.codec)?;
     let mut done = Vec::new();
-    for image in &input.images {
+    for image in &images {
         let source = known_by(pin, image);
         let before = cx.db.known_flat(&job.claim.hub, &source, &codec.to_string(), flatten::RULES).await?;
         done.push((image, source, before));
     }
     let fresh: Vec<&Image> = done.iter().filter(|(.., before)| before.is_none()).map(|(i, ..)| *i).collect();
-    let mut flattening = None;
-    if !fresh.is_empty() {
+    let mut flattening = match arrived {
+        Some(arrived) => arrived.flattener(&fresh).await,
+        None => None,
+    };
+    if flattening.is_none() && !fresh.is_empty() {
         flattening = Some(Flattener::new(cx, job, store, codec, &fresh).await?);
     }
     let mut all = Vec::new();
     for (image, source, before) in done {
         let flat = match (before, &mut flattening) {
-            (None, Some(flattener)) => Flattening::Now(flattener.flatten(cx, job, &input, image).await?),
+            (None, Some(flattener)) => Flattening::Now(flattener.flatten(cx, job, &scratch, image).await?),
             (None, None) => return Err(thread_ended()),
             (Some(before), _) => {
                 job.log.say(format!(
@@ -123,10 +130,10 @@ impl Flattener {
         &mut self,
         cx: &Context,
         job: &Job,
-        input: &Input,
+        scratch: &Path,
         image: &Image,
     ) -> Result<Box<FlatLayer>, Halt> {
-        let mut read = lasting(cx, job, self.layers.read(job, input, image)).await?;
+        let mut read = lasting(cx, job, self.layers.read(job, scratch, image)).await?;
         // What takes a moment is told with its end.
         if image.layers.iter().map(|layer| layer.size).sum::<u64>() > db::import::LIGHT {
             cx.db.advance(&job.claim, State::Verifying, "factory").await?;
@@ -135,8 +142,10 @@ impl Flattener {
         for _ in 0..2 {
             match self.flat_layer(cx, job, read.clone()).await? {
                 Made::Flat(layer) => return Ok(layer),
+                // What is not there any more is made again: the next attempt takes nothing for known.
+                Made::Lacking(_) if image.is_handed_over() => break,
                 Made::Lacking(places) => {
-                    read = self.layers.read_again(job, input, image, &places, read).await?;
+                    read = self.layers.read_again(job, scratch, image, &places, read).await?;
                 }
             }
         }
@@ -170,10 +179,11 @@ fn known_by(pin: &Pin, image: &Image) -> String {
     match pin {
         Pin::Registry { .. } => image.source_digest.to_string(),
         Pin::Upload { digest, .. } => format!("{digest}/{}", image.source_digest),
+        Pin::Build { .. } => format!("build/{}", image.source_digest),
     }
 }
 
-fn codec(name: CodecName) -> Result<Codec, Failure> {
+pub(crate) fn codec(name: CodecName) -> Result<Codec, Failure> {
     let text = match name {
         CodecName::Zstd => "zstd-3",
         CodecName::Gzip => "gzip-6",

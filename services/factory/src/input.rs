@@ -21,13 +21,17 @@ use store::{Store, UploadId};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use crate::build;
+use crate::flat::{self, Arrivals};
+
 /// What is imported.
-#[derive(Clone)]
 pub(crate) struct Input {
     /// Config and layers of each platform; never empty.
     pub images: Vec<Image>,
     /// Where contents are spooled.
     pub scratch: PathBuf,
+    /// What has come already, of an image that was built.
+    pub arrived: Option<Arc<Arrivals>>,
 }
 
 /// What a layer is called in logs.
@@ -50,6 +54,7 @@ impl Input {
         made.map_err(|e| {
             Failure::transient("factory.disk", format!("The factory's disk cannot be written to: {e}."))
         })?;
+        let mut arrived = None;
         let images = match pin {
             Pin::Registry { .. } => {
                 let mut images = Vec::new();
@@ -69,23 +74,29 @@ impl Input {
                 let caps = Caps { plain_bytes: cx.config.max_bytes, ..Caps::default() };
                 from_archive(path, source, scratch.clone(), caps).await?
             }
+            Pin::Build { context } => {
+                let codec = flat::codec(source.flat.codec)?;
+                let arrivals = Arc::new(Arrivals::new(cx, job, store, codec, scratch.clone()));
+                let images = build::build(cx, job, client, store, source, context, &arrivals).await?;
+                arrived = Some(arrivals);
+                images
+            }
         };
-        Ok(Self { images, scratch })
+        Ok(Self { images, scratch, arrived })
     }
+}
 
-    /// The compressed bytes of a layer. Blocks. `read` counts them as they come; a lost claim ends them.
-    pub(crate) fn reader(
-        &self,
-        image: &Image,
-        place: usize,
-        read: Arc<AtomicU64>,
-        lost: CancellationToken,
-        runtime: &Handle,
-    ) -> impl Read + Send + 'static + use<> {
-        // An error of opening comes out where the first byte would have: there it is told like any other.
-        let inner = image.open_layer(place, runtime);
-        Counted { inner: inner.map_err(|error| Some(io::Error::other(error))), read, lost }
-    }
+/// The compressed bytes of a layer. Blocks. `read` counts them as they come; a lost claim ends them.
+pub(crate) fn reader(
+    image: &Image,
+    place: usize,
+    read: Arc<AtomicU64>,
+    lost: CancellationToken,
+    runtime: &Handle,
+) -> impl Read + Send + 'static + use<> {
+    // An error of opening comes out where the first byte would have: there it is told like any other.
+    let inner = image.open_layer(place, runtime);
+    Counted { inner: inner.map_err(|error| Some(io::Error::other(error))), read, lost }
 }
 
 struct Counted {

@@ -11,6 +11,7 @@ use anyhow::Result;
 use chassis::{Context, stage};
 use model::event::{Event, ImageImportRequested};
 
+mod build;
 mod chunks;
 mod flat;
 mod input;
@@ -22,6 +23,8 @@ mod request;
 /// # Errors
 /// When the store cannot be opened.
 pub async fn run(cx: Context) -> Result<()> {
+    let builds = cx.config.data_dir.join("builds");
+    tokio::task::spawn_blocking(move || ::build::sweep(&builds));
     let worker = on_image_import_requested::Importer::new(&cx)?;
     let bell = cx.bus.pull(bus::IMAGES, "factory-image-import-requested", ImageImportRequested::SUBJECT);
     stage::run(cx, worker, vec![bell]).await;

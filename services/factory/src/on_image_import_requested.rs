@@ -54,7 +54,10 @@ impl Worker for Importer {
     const STAGE: Stage = Stage::Factory;
 
     async fn claim(&self, cx: &Context, light: bool) -> db::Result<Option<Claim>> {
-        cx.db.claim_to_flatten(&cx.instance, light).await
+        match cx.db.claim_to_flatten(&cx.instance, light).await? {
+            None if !light => cx.db.claim_to_build(&cx.instance, cx.config.build.builds.max(1).into()).await,
+            claimed => Ok(claimed),
+        }
     }
 
     async fn work(&self, cx: &Context, job: &Job) -> Result<(), Halt> {

@@ -67,6 +67,11 @@ async fn into_shell(cx: &Context, hub: &Hub, key: &str, image: &ImageId) -> db::
     Ok(Ok(()))
 }
 
+/// Does the request name an archive to build instead of an upload?
+fn builds_elsewhere(wanted: &ImageImportRequested) -> bool {
+    wanted.overrides.as_ref().is_some_and(|o| o.targz_url.is_some())
+}
+
 async fn new_shell(
     cx: &Context,
     hub: &Hub,
@@ -78,7 +83,7 @@ async fn new_shell(
         return Ok(Err(format!("there is no image source `{source}` in this hub")));
     };
     let origin = &row.source.origin;
-    if matches!(origin, Origin::None(_) | Origin::CycleUpload(_)) {
+    if matches!(origin, Origin::None(_)) || (origin.is_uploaded() && !builds_elsewhere(wanted)) {
         return Ok(Err(format!(
             "a source of origin `{}` cannot be imported from by an event",
             origin.kind()
@@ -97,6 +102,7 @@ async fn new_shell(
         source: &row.source.id,
         name: wanted.name.as_deref().unwrap_or(&row.source.name),
         overrides: wanted.overrides.as_ref(),
+        build: None,
         creator: &json!({ "type": "event" }),
         import: true,
     };

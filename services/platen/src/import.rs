@@ -15,12 +15,14 @@ use crate::client::Client;
 use crate::fail::Fail;
 use crate::output::{self, Format, size};
 
+mod building;
 pub(crate) mod follow;
 mod origin;
 mod screen;
 pub(crate) mod sse;
 mod upload;
 
+use building::Building;
 use follow::{Follow, Heard};
 use origin::Given;
 use screen::Screen;
@@ -30,8 +32,9 @@ use screen::Screen;
 pub(crate) struct Import {
     #[command(flatten)]
     pub server: Server,
-    /// A reference (`nginx:1.29`, `registry.example/team/app@sha256:…`), an archive (OCI layout or docker-save tar,
-    /// also gzip or zstd compressed), or an OCI layout directory.
+    /// A reference (`nginx:1.29`, `registry.example/team/app@sha256:…`); an image's archive (OCI layout or docker-save tar,
+    /// also gzip or zstd compressed) or OCI layout directory; or code to build: a directory, a repository
+    /// (`https://git.example/a/b.git`, `git@git.example:a/b`), the address of a tar.
     pub source: String,
     /// A name for the image; also a tag to pull it by, where it is a valid one.
     #[arg(long)]
@@ -40,6 +43,8 @@ pub(crate) struct Import {
     /// given.
     #[arg(long)]
     pub platform: Option<String>,
+    #[command(flatten)]
+    pub building: Building,
     /// Compression of the flat layer; gzip for clients that do not read zstd.
     #[arg(long, value_enum)]
     pub codec: Option<Codec>,
@@ -101,15 +106,21 @@ async fn import(args: &Import) -> Result<(Client, Image)> {
     let client = Client::new(&args.server)?;
     let given = origin::understand(args)?;
     let source = origin::ensure(&client, args, &given).await?;
-    let body = json!({
+    let mut body = json!({
         "source_id": source.id,
         "name": args.name.clone().unwrap_or_else(|| given.name().to_owned()),
         "import": true,
-        "override": overrides(args),
+        "override": overrides(args, &given),
     });
+    if let (true, Some(body)) = (given.is_built(), body.as_object_mut()) {
+        body.insert("build".to_owned(), args.building.build()?);
+        body.insert("builder".to_owned(), json!(args.building.builder()));
+    }
     let created: Image = client.json(Method::POST, "/v1/images", &body).await?;
     let screen = Screen::new(args.quiet);
-    if let (Given::Archive { path, .. }, Some(ticket)) = (&given, &created.upload) {
+    if let (Given::Archive { path, .. } | Given::Directory { path, .. }, Some(ticket)) =
+        (&given, &created.upload)
+    {
         upload::send(&client, &created.id, ticket, path, &screen).await?;
     }
     if args.no_wait {
@@ -121,8 +132,10 @@ async fn import(args: &Import) -> Result<(Client, Image)> {
     Ok((client, image))
 }
 
-fn overrides(args: &Import) -> Option<Value> {
-    if args.codec.is_none() && args.platform.is_none() {
+fn overrides(args: &Import, given: &Given) -> Option<Value> {
+    // The platforms of a build are its source's.
+    let platform = args.platform.as_ref().filter(|_| !given.is_built());
+    if args.codec.is_none() && platform.is_none() {
         return None;
     }
     let codec = match args.codec {
@@ -130,7 +143,7 @@ fn overrides(args: &Import) -> Option<Value> {
         Some(Codec::Zstd) | None => CodecName::Zstd,
     };
     let mut flat = json!({ "codec": codec });
-    if let (Some(platform), Some(flat)) = (&args.platform, flat.as_object_mut()) {
+    if let (Some(platform), Some(flat)) = (platform, flat.as_object_mut()) {
         flat.insert("platform".to_owned(), json!(platform));
     }
     Some(json!({ "flat": flat }))

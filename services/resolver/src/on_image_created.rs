@@ -8,7 +8,8 @@ use chassis::{Context, Halt, Job, registry};
 use db::import::Claim;
 use model::Failure;
 use model::log::Stage;
-use model::pin::{Pin, PinnedPlatform};
+use model::pin::{ContextPin, Pin, PinnedPlatform};
+use model::source::{DockerFile, Origin};
 use oci::digest::Digest;
 use oci::manifest::{Platform, Platforms};
 use oci::reference::Target;
@@ -34,6 +35,13 @@ impl Worker for Pinner {
 
     async fn work(&self, cx: &Context, job: &Job) -> Result<(), Halt> {
         let source = job.source(cx).await?;
+        if let Origin::DockerFile(wanted) = &source.origin {
+            let context = self.context(job, wanted).await?;
+            let end = job.log.flush().await;
+            // What a build takes nobody knows beforehand.
+            cx.db.pinned(&job.claim, &Pin::Build { context }, i64::MAX as u64, end).await?;
+            return Ok(());
+        }
         let (pin, weight) = match (&job.claim.upload, source.origin.target()) {
             (Some((digest, size)), None) => {
                 job.log.say(format!("The archive has {size} bytes, {digest}."));
@@ -58,6 +66,19 @@ fn nothing() -> Failure {
 }
 
 impl Pinner {
+    /// What is built.
+    async fn context(&self, job: &Job, wanted: &DockerFile) -> Result<ContextPin, Halt> {
+        match (&wanted.repo, &wanted.targz_url, &job.claim.upload) {
+            (Some(_), _, _) => Err(Failure::permanent("git.unavailable", "Git is not there yet.").into()),
+            (None, Some(url), _) => Ok(ContextPin::Targz { url: url.clone() }),
+            (None, None, Some((digest, size))) => {
+                job.log.say(format!("The build context has {size} bytes, {digest}."));
+                Ok(ContextPin::Upload { digest: digest.clone(), size: *size })
+            }
+            (None, None, None) => Err(nothing().into()),
+        }
+    }
+
     /// What is imported, and the compressed bytes of all its layers.
     async fn pin(&self, job: &Job, source: &OpenSource, target: &Target) -> Result<(Pin, u64), Halt> {
         let wanted = registry::platforms(source.flat.platform.as_deref())

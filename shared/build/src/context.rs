@@ -46,14 +46,21 @@ pub fn unpack(from: impl Read, into: &Path, caps: Caps) -> Result<(), BuildError
         entries += 1;
         bytes = bytes.saturating_add(entry.size());
         if bytes > caps.bytes || entries > caps.entries {
-            let told = format!("The build context holds more than {} bytes or {} entries.", caps.bytes, caps.entries);
+            let told = format!(
+                "The build context holds more than {} bytes or {} entries.",
+                caps.bytes, caps.entries
+            );
             return Err(BuildError::permanent("context.too_large", told));
         }
         let kind = entry.header().entry_type();
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         if !matches!(
             kind,
-            EntryType::Regular | EntryType::Continuous | EntryType::Directory | EntryType::Symlink | EntryType::Link
+            EntryType::Regular
+                | EntryType::Continuous
+                | EntryType::Directory
+                | EntryType::Symlink
+                | EntryType::Link
         ) {
             // Git's archives begin with a comment.
             if matches!(kind, EntryType::XGlobalHeader | EntryType::XHeader) {
@@ -104,8 +111,9 @@ pub fn place(
     file: Option<&str>,
     job: &JobDir,
 ) -> Result<PathBuf, BuildError> {
-    let dir = inner(dir.unwrap_or("."))
-        .ok_or_else(|| BuildError::permanent("context.dir_missing", "The context directory leads out of the source."))?;
+    let dir = inner(dir.unwrap_or(".")).ok_or_else(|| {
+        BuildError::permanent("context.dir_missing", "The context directory leads out of the source.")
+    })?;
     let told = || format!("There is no directory `{}` in the source.", dir.display());
     let missing = || BuildError::permanent("context.dir_missing", told());
     let root = source.canonicalize().map_err(disk)?;

@@ -19,5 +19,11 @@ pub mod sandbox;
 pub use error::BuildError;
 pub use request::{BuildRequest, Limits, Network, ParentLogin};
 
+/// Removes what builds left behind whose factory went away. Blocking.
+pub fn sweep(builds: &std::path::Path) {
+    job::JobDir::sweep(builds);
+    sandbox::sweep();
+}
+
 /// Where the output of a command goes, as it appears: whole lines, without their end.
 pub type Say = Arc<dyn Fn(Stream, &str) + Send + Sync>;

@@ -234,6 +234,11 @@ fn bounds(cgroups: &Cgroups, limits: &Limits, few: u64) -> Result<(), BuildError
     if cgroups.refused() >= few { Err(too_many_processes()) } else { Ok(()) }
 }
 
+/// Removes control groups of sandboxes that are gone.
+pub fn sweep() {
+    cgroup::sweep();
+}
+
 /// Where a sandbox has things, as its programs see them.
 pub fn inside(name: &str) -> PathBuf {
     Path::new("/job").join(name)

@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 
+mod build;
+
+pub use build::BuildConfig;
+
 /// Settings of a process.
 #[derive(Debug, Clone, Args)]
 pub struct Config {
@@ -89,6 +93,10 @@ pub struct Config {
     /// How many seconds a stage may work on an import before it fails with `import.too_long`.
     #[arg(long, env = "PLATEN_IMPORT_LIMIT", default_value_t = 14_400)]
     pub import_limit: u64,
+
+    /// Builds.
+    #[command(flatten)]
+    pub build: BuildConfig,
 
     /// How long the bytes of a pruned image stay on disk, in seconds: pulls under way end in peace.
     #[arg(long, env = "PLATEN_RECLAIM_GRACE", default_value_t = 60)]

@@ -9,8 +9,8 @@ use crate::joblog::JobLog;
 use crate::seal::Place;
 use crate::{Context, Halt};
 
-/// A claimed import.
-#[derive(Debug)]
+/// A claimed import. Cloning shares its log and its fate.
+#[derive(Debug, Clone)]
 pub struct Job {
     /// The claim.
     pub claim: Claim,

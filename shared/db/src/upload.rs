@@ -24,13 +24,13 @@ impl Db {
         Ok(found)
     }
 
-    /// Has the archive of this image arrived whole?
+    /// Has this image a ticket, and has what it lets in not arrived whole?
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn is_uploaded(&self, image: &ImageId) -> Result<bool> {
+    pub async fn waits_for_upload(&self, image: &ImageId) -> Result<bool> {
         let found = sqlx::query_scalar!(
-            r#"select upload_digest is not null as "found!" from image where id = $1"#,
+            r#"select upload_hash is not null and upload_digest is null as "found!" from image where id = $1"#,
             image.as_str()
         )
         .fetch_optional(&self.pool)

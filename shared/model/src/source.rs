@@ -291,8 +291,7 @@ mod tests {
         let mut origin: Origin = serde_json::from_str(body).unwrap();
         let secrets = origin.take_secrets();
         let names: Vec<&str> = secrets.iter().map(|(name, _)| name.as_str()).collect();
-        let expected =
-            ["repo.private_key", "repo.passphrase", "credentials.0.token", "credentials.1.token"];
+        let expected = ["repo.private_key", "repo.passphrase", "credentials.0.token", "credentials.1.token"];
         assert_eq!(names, expected);
         // What is kept can be read again, and takes them back.
         let mut kept: Origin = serde_json::from_str(&serde_json::to_string(&origin).unwrap()).unwrap();

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use crate::archive::{ArchiveError, ArchiveLayers};
 use crate::digest::Digest;
-use crate::manifest::{Descriptor, ImageConfig, Platform};
+use crate::manifest::{Descriptor, ImageConfig, ImageManifest, Platform};
 use crate::registry::{RegistryError, RegistryImage, Repository, blocking_reader};
 
 /// One platform's image, pinned, with its layers ready to be read.
@@ -45,6 +45,8 @@ pub struct Layer {
 enum LayerBytes {
     Registry(Repository, Vec<Descriptor>),
     Archive(ArchiveLayers),
+    /// Whoever made it has handed its layers over already.
+    HandedOver,
 }
 
 /// A layer that could not be opened.
@@ -86,6 +88,7 @@ impl Image {
         let none = || ArchiveError::Invalid(format!("there is no layer {place}"));
         match &self.bytes {
             LayerBytes::Archive(layers) => Ok(layers.open(place).ok_or_else(none)?),
+            LayerBytes::HandedOver => Err(none().into()),
             LayerBytes::Registry(repository, layers) => {
                 let blob = runtime.block_on(repository.blob(layers.get(place).ok_or_else(none)?))?;
                 Ok(Box::new(blocking_reader(blob, runtime)))
@@ -93,11 +96,37 @@ impl Image {
         }
     }
 
+    /// Are its layers with whoever it was handed over to, and nowhere else?
+    pub fn is_handed_over(&self) -> bool {
+        matches!(self.bytes, LayerBytes::HandedOver)
+    }
+
     /// Where its layers are, if in a registry: to ask whether these credentials may fetch one.
     pub fn repository(&self) -> Option<&Repository> {
         match &self.bytes {
             LayerBytes::Registry(repository, _) => Some(repository),
-            LayerBytes::Archive(_) => None,
+            LayerBytes::Archive(_) | LayerBytes::HandedOver => None,
+        }
+    }
+
+    /// An image whose layers whoever made it has handed over, and that go by the digests of their tars.
+    pub fn handed_over(manifest: &ImageManifest, config: ImageConfig) -> Self {
+        let digest = Digest::of(&config.raw);
+        let layer = |(descriptor, diff_id): (&Descriptor, &Digest)| Layer {
+            digest: Some(diff_id.clone()),
+            diff_id: diff_id.clone(),
+            size: descriptor.size,
+            media_type: descriptor.media_type.clone(),
+        };
+        Self {
+            // The manifest says how the layers were compressed on their way. What was made is what the config says.
+            resolved: digest.clone(),
+            source_digest: digest,
+            platform: config.platform.clone(),
+            layers: manifest.layers.iter().zip(&config.diff_ids).map(layer).collect(),
+            config: config.raw,
+            skipped: Vec::new(),
+            bytes: LayerBytes::HandedOver,
         }
     }
 

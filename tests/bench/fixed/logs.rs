@@ -41,6 +41,8 @@ fn stand() -> Stand {
             state: model::State::New,
             pin: None,
             overrides: model::api::Override::default(),
+            build: model::api::BuildOptions::default(),
+            secrets: db::source::Sealed::new(),
             upload: None,
             failures: 0,
             lapses: 0,

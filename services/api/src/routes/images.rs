@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::page::Page;
-use super::uploads;
+use super::{builds, uploads};
 use crate::App;
 use crate::answer::{Answer, Body, Query, Refusal, data};
 use crate::caller::Caller;
@@ -77,13 +77,21 @@ async fn create(
     if let Some(target) = body.overrides.as_ref().and_then(|o| o.target.as_deref()) {
         super::sources::check_target(origin, target, "override.target")?;
     }
+    if let Some(url) = body.overrides.as_ref().and_then(|o| o.targz_url.as_deref()) {
+        builds::check_targz(origin, url)?;
+    }
+    if body.build.is_some() || body.builder.is_some() {
+        builds::check_build(origin, body.build.as_ref())?;
+    }
     if let Some(flat) = body.overrides.as_ref().and_then(|o| o.flat.as_ref()) {
         super::sources::check_flat(flat, "override.flat")?;
     }
     let name = body.name.as_deref().unwrap_or(&row.source.name);
     check_name(name)?;
     let id = ImageId::new();
-    let upload = matches!(origin, Origin::CycleUpload(_));
+    let elsewhere = body.overrides.as_ref().is_some_and(|o| o.targz_url.is_some());
+    let upload = origin.is_uploaded() && !elsewhere;
+    let build = builds::options(&app, &who, &id, origin, body.build, body.builder)?;
     let creator = json!({ "type": "api-key", "id": who.key });
     let mut tx = db.begin().await?;
     let new = NewImage {
@@ -92,6 +100,7 @@ async fn create(
         source: &row.source.id,
         name,
         overrides: body.overrides.as_ref(),
+        build: build.as_ref().map(|(options, secrets)| (options, secrets)),
         creator: &creator,
         import: body.import && !upload,
     };
@@ -120,7 +129,11 @@ async fn taken_before(app: &App, who: &model::access::Principal, key: &str) -> R
 }
 
 async fn one(State(app): State<App>, Caller(who): Caller, Path(id): Path<String>) -> Answer<Image> {
-    Ok(data(find(&app, &who, &id).await?))
+    let mut image = find(&app, &who, &id).await?;
+    if image.build.is_some() && image.state.importing {
+        image.state.queue = app.cx.db.build_queue(&who.hub, &image.id).await?;
+    }
+    Ok(data(image))
 }
 
 async fn rename(

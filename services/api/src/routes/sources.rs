@@ -137,6 +137,9 @@ fn check_source_name(name: &str) -> Result<(), Refusal> {
 }
 
 fn check_origin(origin: &Origin) -> Result<(), Refusal> {
+    if let Origin::DockerFile(wanted) = origin {
+        return super::builds::check_source(wanted);
+    }
     if let Some(url) = origin.url() {
         let parsed: Option<Uri> = url.parse().ok();
         let scheme = parsed.as_ref().and_then(|u| u.scheme_str());

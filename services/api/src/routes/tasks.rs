@@ -31,8 +31,8 @@ async fn task(
             if image.source.kind == "none" {
                 return Err(Refusal::invalid_input("A source of origin `none` has nothing to import."));
             }
-            if image.source.kind == "cycle-upload" && !app.cx.db.is_uploaded(&image.id).await? {
-                return Err(Refusal::conflict("The image waits for its archive: upload it first."));
+            if app.cx.db.waits_for_upload(&image.id).await? {
+                return Err(Refusal::conflict("The image waits for its upload: send it first."));
             }
             // One that waits for a registry's leave does not have to.
             if app.cx.db.retry_now(&who.hub, &image.id, "api").await? {

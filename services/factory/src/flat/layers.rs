@@ -6,13 +6,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use chassis::{Context, Halt, Job};
 use flatten::{Hides, INDEX_VERSION, LargeFiles, LayerIndex, read_layer};
-use model::Failure;
+use model::{Failure, HubId};
 use oci::digest::{Algorithm, Digest};
+use oci::layer::LayerError;
 use oci::limits::{Budget, Limits};
 use oci::source::{Image, Layer};
 use store::Intake;
@@ -20,7 +22,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use super::failed::{layer_failed, thread_ended};
-use crate::input::{Input, name, tell_progress};
+use crate::input::{name, reader, tell_progress};
 
 /// Layers read at once.
 const AT_ONCE: usize = 3;
@@ -81,6 +83,44 @@ impl Layers {
         }
     }
 
+    /// These images are flattened with layers that have come already.
+    pub(super) fn adopt(&mut self, images: &[&Image], have: &HashMap<Digest, ReadLayer>) {
+        for layer in images.iter().flat_map(|image| &image.layers) {
+            *self.wanted.entry(pair(layer)).or_default() += 1;
+            if let Some(read) = have.get(&layer.diff_id) {
+                self.kept.insert(pair(layer), read.clone());
+            }
+        }
+        self.all = images.iter().map(|image| image.layers.len()).sum();
+    }
+
+    /// Reads layers as they come from whoever makes them.
+    pub(super) fn receiver(&self) -> Receiver {
+        Receiver { budget: self.budget.clone(), intake: Arc::clone(&self.intake) }
+    }
+
+    /// A layer that an image of the hub has, whatever it came as, by its tar.
+    pub(super) async fn known_tar(
+        cx: &Context,
+        hub: &HubId,
+        diff_id: &Digest,
+    ) -> Result<Option<ReadLayer>, Halt> {
+        let text = diff_id.to_string();
+        let Some(found) =
+            cx.db.known_tars(hub, std::slice::from_ref(&text), INDEX_VERSION).await?.remove(&text)
+        else {
+            return Ok(None);
+        };
+        let read = tokio::task::spawn_blocking(move || LayerIndex::decode(&found.body)).await;
+        let index = read.map_err(|_| thread_ended())?;
+        Ok(index.filter(|index| Digest::from_sha256(index.diff_id) == *diff_id).map(|index| ReadLayer {
+            index: Arc::new(index),
+            name: text,
+            blob: Some(diff_id.clone()),
+            known: Some(found.id),
+        }))
+    }
+
     /// Takes the layers that an image of the hub has from what was kept of them.
     pub(super) async fn recognise(&mut self, cx: &Context, job: &Job) -> Result<(), Halt> {
         let named = self.wanted.keys().filter_map(|(blob, diff_id)| Some((blob.clone()?, diff_id.clone())));
@@ -112,7 +152,7 @@ impl Layers {
     pub(super) async fn read_again(
         &mut self,
         job: &Job,
-        input: &Input,
+        scratch: &Path,
         image: &Image,
         places: &BTreeSet<usize>,
         have: Vec<ReadLayer>,
@@ -127,14 +167,14 @@ impl Layers {
         }
         self.before = self.before.saturating_sub(image.layers.len());
         self.again = true;
-        self.read(job, input, image).await
+        self.read(job, scratch, image).await
     }
 
     /// Reads the layers of the next image.
     pub(super) async fn read(
         &mut self,
         job: &Job,
-        input: &Input,
+        scratch: &Path,
         image: &Image,
     ) -> Result<Vec<ReadLayer>, Halt> {
         let count = image.layers.len();
@@ -148,7 +188,7 @@ impl Layers {
         let read: Vec<Arc<AtomicU64>> = image.layers.iter().map(|_| Arc::default()).collect();
         let progress = tell_progress(job, &image.layers, &read, self.before, self.all);
         tokio::select! {
-            done = self.read_missing(job, input, image, &read) => done?,
+            done = self.read_missing(job, scratch, image, &read) => done?,
             () = progress => return Err(thread_ended()),
         }
         self.before += count;
@@ -158,7 +198,7 @@ impl Layers {
     async fn read_missing(
         &mut self,
         job: &Job,
-        input: &Input,
+        scratch: &Path,
         image: &Image,
         read: &[Arc<AtomicU64>],
     ) -> Result<(), Halt> {
@@ -182,12 +222,12 @@ impl Layers {
                 && let Some(place) = waiting.next()
             {
                 let count = read.get(place).map(Arc::clone).unwrap_or_default();
-                let (input, image) = (input.clone(), image.clone());
+                let (scratch, image) = (scratch.to_owned(), image.clone());
                 let (budget, lost, runtime) = (self.budget.clone(), job.lost.clone(), Handle::current());
                 let large = Large { intake: Arc::clone(&self.intake), hidden: Arc::clone(&hidden), place };
                 running.spawn_blocking(move || {
-                    let reader = input.reader(&image, place, count, lost, &runtime);
-                    (place, read_layer(reader, &input.scratch, &budget, Some(&large)))
+                    let reader = reader(&image, place, count, lost, &runtime);
+                    (place, read_layer(reader, &scratch, &budget, Some(&large)))
                 });
             }
             let Some(ended) = running.join_next().await else { return Ok(()) };
@@ -219,6 +259,26 @@ impl Layers {
         let left = self.wanted.get_mut(pair)?;
         *left = left.saturating_sub(1);
         if *left == 0 { self.kept.remove(pair) } else { self.kept.get(pair).cloned() }
+    }
+}
+
+/// Reads layers of which nothing is known yet.
+pub(super) struct Receiver {
+    budget: Budget,
+    intake: Arc<Intake>,
+}
+
+impl Receiver {
+    /// Reads one. Blocking.
+    pub(super) fn receive(
+        &self,
+        scratch: &Path,
+        bytes: Box<dyn Read + Send>,
+    ) -> Result<ReadLayer, LayerError> {
+        let large = Large { intake: Arc::clone(&self.intake), hidden: Arc::default(), place: 0 };
+        let index = read_layer(bytes, scratch, &self.budget, Some(&large))?;
+        let tar = Digest::from_sha256(index.diff_id);
+        Ok(ReadLayer { name: tar.to_string(), blob: Some(tar), index: Arc::new(index), known: None })
     }
 }
 

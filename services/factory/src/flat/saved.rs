@@ -54,7 +54,9 @@ pub(super) fn put_together(
             .zip(sizes)
             .map(|((flat, platform), size)| IndexEntry { platform, digest: &flat.figures.digest, size })
             .collect();
-        let body = flat_index(&entries, reference(pin), pin.digest()).map_err(refuse)?;
+        let source = flats.first().map(|flat| flat.figures.source_digest.as_str());
+        let source = pin.digest().or(source).unwrap_or_default();
+        let body = flat_index(&entries, reference(pin), source).map_err(refuse)?;
         manifest = Digest::of(&body).to_string();
         served.push(serve(ServedKind::Index, &manifest, OCI_INDEX, body.len() as u64));
         documents.push((manifest.clone(), body));
@@ -236,7 +238,7 @@ fn sum(flats: &[SavedFlat]) -> FlatFigures {
 fn reference(pin: &Pin) -> Option<&str> {
     match pin {
         Pin::Registry { target, .. } => Some(target.as_str()),
-        Pin::Upload { .. } => None,
+        Pin::Upload { .. } | Pin::Build { .. } => None,
     }
 }
 

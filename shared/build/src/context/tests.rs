@@ -57,7 +57,9 @@ fn contexts_have_bounds() {
     let (_dir, result) = unpacked(&[("large", EntryType::Regular, &"x".repeat(2 << 20))]);
     assert_eq!(result.unwrap_err().code(), "context.too_large");
     let dir = tempfile::tempdir().unwrap();
-    let bomb = zstd::encode_all(archive(&[("large", EntryType::Regular, &"x".repeat(2 << 20))]).as_slice(), 3).unwrap();
+    let bomb =
+        zstd::encode_all(archive(&[("large", EntryType::Regular, &"x".repeat(2 << 20))]).as_slice(), 3)
+            .unwrap();
     assert!(bomb.len() < 1 << 16);
     let result = unpack(bomb.as_slice(), &dir.path().join("in"), CAPS);
     assert_eq!(result.unwrap_err().code(), "context.too_large");

@@ -110,8 +110,27 @@ impl Drop for Cgroups {
     }
 }
 
+/// What control groups of sandboxes are called by.
+const PREFIX: &str = "platen-";
+
+/// Removes those that have no processes any more.
+pub(super) fn sweep() {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    for line in own.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
+        let dir = Path::new("/sys/fs/cgroup").join(controllers).join(path.trim_start_matches('/'));
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+                // The kernel refuses to remove one that is in use.
+                let _ = fs::remove_dir(entry.path());
+            }
+        }
+    }
+}
+
 fn group(parent: &Path, name: &str, limit: impl FnOnce(&Path) -> Option<()>) -> Option<PathBuf> {
-    let dir = parent.join(name);
+    let dir = parent.join(format!("{PREFIX}{name}"));
     fs::create_dir(&dir).ok()?;
     if limit(&dir).is_none() {
         let _ = fs::remove_dir(&dir);

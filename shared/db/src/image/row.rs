@@ -74,7 +74,9 @@ impl From<ImageRow> for Image {
                 row.platforms
             },
             source_digest: pin.and_then(|pin| match &row.flat {
-                Some(flat) if pin.is_build() => flat.platforms.first().map(|first| first.source_digest.clone()),
+                Some(flat) if pin.is_build() => {
+                    flat.platforms.first().map(|first| first.source_digest.clone())
+                }
                 _ => pin.digest().map(str::to_owned),
             }),
             flat: row.flat.map(|f| api::FlatInfo { figures: f.0, verified: row.verified }),

@@ -6,13 +6,13 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use url::Url;
 
+use super::RegistryError;
 use super::auth::Auth;
 use super::body::Body;
 use super::client::Client;
 use super::recent::Documents;
 use super::repository::Inner;
 use super::send::{Failure, host_of};
-use super::RegistryError;
 
 impl Client {
     /// Fetches a file over http or https. Its bytes are whatever the server sends: nothing says what they should be.
