@@ -33,8 +33,8 @@ const INIT: &str = include_str!("sandbox/init.sh");
 /// How often it is looked what a build has taken.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// So many processes that could not be started are no accident.
-const BOMB: u64 = 1000;
+/// After so many processes that could not be started a build is past saving, and may well be a bomb.
+const BOMB: u64 = 16;
 
 /// What a sandbox is made from.
 #[derive(Debug)]

@@ -121,3 +121,6 @@ pub fn request(context: &Path) -> BuildRequest {
         limits: Limits::default(),
     }
 }
+
+/// The beginning of Dockerfiles: a busybox with all its names.
+pub const BASE: &str = "FROM scratch AS base\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n";

@@ -9,7 +9,7 @@ use oci::registry::{Client, NetworkPolicy};
 use crate::bench::Bench;
 use crate::suite::{self, Under};
 
-fn here() -> Buildah {
+pub fn here() -> Buildah {
     let client = Client::new(NetworkPolicy::embedded()).unwrap();
     Buildah { client, allowed: Vec::new(), mirrors: Vec::new(), cache: 1 << 30 }
 }

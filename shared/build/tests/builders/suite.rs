@@ -5,7 +5,7 @@ use build::receive::BuiltImage;
 use build::{BuildError, BuildRequest};
 use serde_json::Value;
 
-use crate::bench::{Bench, files};
+use crate::bench::{BASE, Bench, files};
 
 /// A builder under test.
 pub trait Under {
@@ -16,8 +16,6 @@ pub trait Under {
         request: &BuildRequest,
     ) -> Result<Vec<BuiltImage>, BuildError>;
 }
-
-const BASE: &str = "FROM scratch AS base\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n";
 
 fn config(image: &BuiltImage) -> Value {
     serde_json::from_slice(&image.config.raw).unwrap()
