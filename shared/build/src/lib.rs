@@ -7,6 +7,7 @@ use std::sync::Arc;
 use model::log::Stream;
 
 pub mod buildah;
+pub mod buildkit;
 pub mod context;
 mod error;
 pub mod job;
