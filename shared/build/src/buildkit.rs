@@ -79,12 +79,13 @@ impl BuildKit {
         command.args(["buildx", "inspect", "--bootstrap"]).arg(self.builder());
         let output = timed(Group::spawn(&mut command)?).await?;
         let (out, err) = output;
-        let line = |name: &str| out.lines().find_map(|l| l.trim().strip_prefix(name)).map(|v| v.trim().to_owned());
+        let line =
+            |name: &str| out.lines().find_map(|l| l.trim().strip_prefix(name)).map(|v| v.trim().to_owned());
         if let Some(error) = line("Error:") {
             return Err(Progress::new(Arc::new(|_, _| ())).told(&error));
         }
         let version = line("BuildKit version:").or(line("Buildkit:"));
-        version.ok_or_else(|| Progress::new(Arc::new(|_, _| ())).told(err.trim()))
+        version.ok_or_else(|| Progress::new(Arc::new(|_, _| ())).told(last(&err)))
     }
 
     /// Builds an image for each platform, and hands their layers over.
@@ -102,7 +103,9 @@ impl BuildKit {
         let mut command = self.command(&home);
         command.args(["buildx", "build", "--progress=rawjson", "--provenance=false", "--sbom=false"]);
         command.args(["--output=type=oci,dest=-,compression=uncompressed,force-compression=true"]);
-        command.arg(format!("--builder={}", self.builder())).arg(format!("--platform={}", request.platforms.join(",")));
+        command
+            .arg(format!("--builder={}", self.builder()))
+            .arg(format!("--platform={}", request.platforms.join(",")));
         command.arg("--file").arg(request.context.join(&request.build_file));
         if let Some(target) = &request.target {
             command.arg(format!("--target={target}"));
@@ -136,11 +139,14 @@ impl BuildKit {
     async fn home(&self, dir: &Path, auths: &[(String, String)]) -> Result<PathBuf, BuildError> {
         let home = dir.join("buildx");
         fs::create_dir_all(home.join("certs")).await.map_err(disk)?;
-        fs::set_permissions(&home, std::os::unix::fs::PermissionsExt::from_mode(0o700)).await.map_err(disk)?;
+        fs::set_permissions(&home, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .await
+            .map_err(disk)?;
         let auths: Map<String, Value> =
             auths.iter().map(|(host, auth)| (host.clone(), json!({ "auth": auth }))).collect();
         // The plugin lies beside the command, where it was not installed for everybody.
-        let beside = self.docker.parent().and_then(Path::parent).map(|dir| dir.join("libexec/docker/cli-plugins"));
+        let beside =
+            self.docker.parent().and_then(Path::parent).map(|dir| dir.join("libexec/docker/cli-plugins"));
         let plugins: Vec<PathBuf> = beside.into_iter().collect();
         let config = json!({ "auths": auths, "cliPluginsExtraDirs": plugins });
         fs::write(home.join("config.json"), config.to_string()).await.map_err(disk)?;
@@ -151,7 +157,8 @@ impl BuildKit {
             Endpoint::Unix(path) => _ = create.arg(format!("unix://{}", path.display())),
             Endpoint::Tcp { address, name, tls } => {
                 if let Some(tls) = tls {
-                    let files = [("ca", tls.ca.as_str()), ("cert", &tls.cert), ("key", tls.key.expose_secret())];
+                    let files =
+                        [("ca", tls.ca.as_str()), ("cert", &tls.cert), ("key", tls.key.expose_secret())];
                     for (file, text) in files {
                         let path = home.join("certs").join(file);
                         fs::write(&path, text).await.map_err(disk)?;
@@ -187,8 +194,16 @@ impl BuildKit {
     }
 }
 
+/// The last line: buildx tells there why it ended.
+fn last(text: &str) -> &str {
+    text.trim().lines().last().unwrap_or("it said nothing")
+}
+
 fn unavailable(told: &str) -> BuildError {
-    BuildError::transient("builder.unavailable", format!("{told}: install Docker's command with its buildx plugin."))
+    BuildError::transient(
+        "builder.unavailable",
+        format!("{told}: install Docker's command with its buildx plugin."),
+    )
 }
 
 /// What docker's configuration calls `auths`: the host, and `user:password` in base64.
@@ -246,7 +261,15 @@ async fn run<T: Taker>(
     };
     let progress = told.ok().and_then(Result::ok);
     if !status.is_ok_and(|status| status.success()) {
-        return Err(progress.map_or_else(|| unavailable("docker buildx has ended"), |progress| progress.failure()));
+        // Where nothing else is wrong, it ended because what it sent could not be taken.
+        if let (Err(error), Some(progress)) = (&layout, &progress)
+            && !progress.says_why()
+        {
+            return Err(error.clone());
+        }
+        return Err(
+            progress.map_or_else(|| unavailable("docker buildx has ended"), |progress| progress.failure())
+        );
     }
     let mut images = layout?;
     // As they were asked for.
@@ -268,7 +291,8 @@ async fn timed(mut group: Group) -> Result<(String, String), BuildError> {
         }
         text
     };
-    let both = async { tokio::join!(read(out.map(|o| Box::new(o) as _)), read(err.map(|e| Box::new(e) as _))) };
+    let both =
+        async { tokio::join!(read(out.map(|o| Box::new(o) as _)), read(err.map(|e| Box::new(e) as _))) };
     let late = |_| BuildError::transient("builder.unreachable", "The builder does not answer.");
     tokio::time::timeout(std::time::Duration::from_secs(30), both).await.map_err(late)
 }

@@ -28,6 +28,14 @@ pub enum Program {
     Runc,
     /// A statically linked busybox: the smallest real root file system.
     Busybox,
+    /// Builds images.
+    Buildah,
+    /// Carries the network of builds.
+    Slirp4netns,
+    /// Carries bytes from anywhere to anywhere, for tests.
+    Socat,
+    /// Asks for certificates, for tests.
+    Haproxy,
 }
 
 impl Program {
@@ -43,6 +51,10 @@ impl Program {
             Self::Podman => "podman",
             Self::Runc => "runc",
             Self::Busybox => "busybox",
+            Self::Buildah => "buildah",
+            Self::Slirp4netns => "slirp4netns",
+            Self::Socat => "socat",
+            Self::Haproxy => "haproxy",
         }
     }
 
@@ -58,6 +70,10 @@ impl Program {
             Self::Podman => "podman",
             Self::Runc => "runc",
             Self::Busybox => "busybox-static",
+            Self::Buildah => "buildah",
+            Self::Slirp4netns => "slirp4netns",
+            Self::Socat => "socat",
+            Self::Haproxy => "haproxy",
         }
     }
 }

@@ -12,6 +12,7 @@
     reason = "a test that cannot go on must stop"
 )]
 
+pub mod buildkit;
 pub mod factory;
 pub mod flat;
 pub mod image;
@@ -23,6 +24,7 @@ pub mod standin;
 pub mod tools;
 pub mod tree;
 
+pub use buildkit::BuildKit;
 pub use factory::Factory;
 pub use image::Image;
 pub use registry::Registry;

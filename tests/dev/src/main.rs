@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use embedded::install::{self, Program};
 
 mod arrows;
+mod docker;
 mod sqlx;
 
 const USAGE: &str =
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
 }
 
 /// What the tests start for real.
-const PROGRAMS: [Program; 9] = [
+const PROGRAMS: [Program; 13] = [
     Program::NatsServer,
     Program::Postgres,
     Program::DockerRegistry,
@@ -42,6 +43,10 @@ const PROGRAMS: [Program; 9] = [
     Program::Podman,
     Program::Runc,
     Program::Busybox,
+    Program::Buildah,
+    Program::Slirp4netns,
+    Program::Socat,
+    Program::Haproxy,
 ];
 
 /// Builds every program, then runs every test. The runner prints the last line, and its exit code is ours.
@@ -49,6 +54,7 @@ fn verify(rest: &[String]) -> Result<ExitCode> {
     install::ensure(&PROGRAMS)?;
     arrows::check()?;
     let root = root()?;
+    docker::ensure(&root)?;
     ok(cargo(&root).args(["build", "--workspace", "--bins"]))?;
     let nextest =
         cargo(&root).args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();

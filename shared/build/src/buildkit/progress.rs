@@ -197,6 +197,11 @@ impl Progress {
         failure(error.trim_start_matches("ERROR: "), None)
     }
 
+    /// Has it been told why it ended?
+    pub(super) fn says_why(&self) -> bool {
+        self.failed.is_some() || self.last.iter().any(|line| line.starts_with("ERROR: "))
+    }
+
     /// Why it ended, after it failed.
     pub(super) fn failure(&self) -> BuildError {
         let told = self.last.iter().rev().find_map(|line| line.strip_prefix("ERROR: "));
@@ -229,27 +234,65 @@ fn failure(told: &str, failed: Option<&(String, String)>) -> BuildError {
         && !title.is_empty()
         && let Some((_, code)) = error.rsplit_once("exit code: ")
     {
-        return BuildError::permanent("build.failed", format!("{title}: ended with exit code {}.", code.trim()));
+        return BuildError::permanent(
+            "build.failed",
+            format!("{title}: ended with exit code {}.", code.trim()),
+        );
     }
     let plain = told.strip_prefix("failed to solve: ").unwrap_or(told);
-    if has(&["dockerfile parse error", "unknown instruction", "no build stage in current context", "file with no instructions"]) {
+    if has(&[
+        "dockerfile parse error",
+        "unknown instruction",
+        "no build stage in current context",
+        "file with no instructions",
+    ]) {
         return BuildError::permanent("build.dockerfile", format!("The Dockerfile cannot be read: {plain}."));
     }
-    if has(&["failed to resolve source metadata", "pull access denied", "failed to authorize", "failed to fetch oauth token"]) {
+    if has(&[
+        "failed to resolve source metadata",
+        "pull access denied",
+        "failed to authorize",
+        "failed to fetch oauth token",
+    ]) {
         return if has(&["denied", "authoriz", "401", "403"]) {
-            BuildError::permanent("build.parent_denied", format!("A parent image may not be pulled: {plain}."))
+            BuildError::permanent(
+                "build.parent_denied",
+                format!("A parent image may not be pulled: {plain}."),
+            )
         } else if has(&["not found"]) {
             BuildError::permanent("build.parent_missing", format!("There is no such parent image: {plain}."))
         } else {
-            BuildError::transient("build.parent_unreachable", format!("A parent image cannot be pulled: {plain}."))
+            BuildError::transient(
+                "build.parent_unreachable",
+                format!("A parent image cannot be pulled: {plain}."),
+            )
         };
     }
     if failed.is_none() && has(&["x509", "tls:", "certificate", "authentication handshake failed"]) {
-        return BuildError::permanent("builder.tls", format!("The builder's certificates do not fit: {plain}."));
+        return BuildError::permanent(
+            "builder.tls",
+            format!("The builder's certificates do not fit: {plain}."),
+        );
     }
-    let away = ["connection refused", "failed to dial", "Cannot connect", "no such host", "deadline exceeded", "failed to list workers", "i/o timeout", "connection error", "no such file or directory", "EOF"];
+    let away = [
+        "connection refused",
+        "failed to dial",
+        "Cannot connect",
+        "no such host",
+        "deadline exceeded",
+        "failed to list workers",
+        "i/o timeout",
+        "connection error",
+        "no such file or directory",
+        "EOF",
+    ];
     if failed.is_none() && has(&away) {
-        return BuildError::transient("builder.unreachable", format!("The builder cannot be reached: {plain}."));
+        // Where certificates do not fit, gRPC often tells no more than that it waited.
+        let told = if has(&["deadline exceeded"]) { "; or its certificates do not fit" } else { "" };
+        return BuildError::transient(
+            "builder.unreachable",
+            format!("The builder cannot be reached: {plain}{told}."),
+        );
     }
     match failed {
         Some((title, error)) if !title.is_empty() => {

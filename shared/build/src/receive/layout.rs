@@ -69,7 +69,7 @@ fn read<T: Taker>(
         let path = entry.path_bytes().into_owned();
         let path = String::from_utf8_lossy(&path).trim_start_matches("./").to_owned();
         let name = path.strip_prefix("blobs/sha256/").map(|hex| format!("sha256:{hex}").parse::<Digest>());
-        if name.is_none() && path != "index.json" {
+        if !entry.header().entry_type().is_file() || (name.is_none() && path != "index.json") {
             continue;
         }
         let mut head = Vec::new();
@@ -101,6 +101,8 @@ fn read<T: Taker>(
             }
         }
     }
+    // Whoever writes it may still be at the padding, and would take a closed pipe for a failure.
+    std::io::copy(&mut tar.into_inner(), &mut std::io::sink()).map_err(broken)?;
     Ok((shelf, index))
 }
 

@@ -11,6 +11,7 @@
 mod bench;
 mod bounds;
 mod buildah;
+mod buildkit;
 mod isolation;
 mod parents;
 mod suite;

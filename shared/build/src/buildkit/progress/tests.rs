@@ -21,7 +21,10 @@ const STARTED: &str = ",\"started\":\"2026-11-25T19:53:15.5Z\"";
 const OVER: &str = ",\"started\":\"2026-11-25T19:53:15.5Z\",\"completed\":\"2026-11-25T19:53:17Z\"";
 
 fn log(vertex: &str, stream: u8, text: &str) -> String {
-    format!("{{\n \"logs\": [{{\"vertex\":\"{vertex}\",\"stream\":{stream},\"data\":\"{}\"}}]\n}}\n", STANDARD.encode(text))
+    format!(
+        "{{\n \"logs\": [{{\"vertex\":\"{vertex}\",\"stream\":{stream},\"data\":\"{}\"}}]\n}}\n",
+        STANDARD.encode(text)
+    )
 }
 
 #[test]
@@ -34,7 +37,11 @@ fn steps_come_with_number_output_and_time() {
         log("a", 1, "o\n"),
         log("a", 2, "careful"),
         vertex("a", "[base 2/3] RUN make", OVER),
-        vertex("c", "[4/4] RUN again", ",\"cached\":true,\"started\":\"2026-11-25T19:53:15Z\",\"completed\":\"2026-11-25T19:53:15Z\""),
+        vertex(
+            "c",
+            "[4/4] RUN again",
+            ",\"cached\":true,\"started\":\"2026-11-25T19:53:15Z\",\"completed\":\"2026-11-25T19:53:15Z\"",
+        ),
     ]
     .concat();
     let (said, _) = read(&text);
@@ -57,7 +64,9 @@ fn a_failure_is_a_sentence() {
     let failed = vertex(
         "a",
         "[2/2] RUN exit 7",
-        &format!("{OVER},\"error\":\"process \\\"/bin/sh -c exit 7\\\" did not complete successfully: exit code: 7\""),
+        &format!(
+            "{OVER},\"error\":\"process \\\"/bin/sh -c exit 7\\\" did not complete successfully: exit code: 7\""
+        ),
     );
     for (text, code, sentence) in [
         (
