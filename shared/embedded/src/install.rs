@@ -28,6 +28,14 @@ pub enum Program {
     Runc,
     /// A statically linked busybox: the smallest real root file system.
     Busybox,
+    /// Fetches code to build.
+    Git,
+    /// Reaches git servers over ssh.
+    Ssh,
+    /// Makes and reads keys for it.
+    SshKeygen,
+    /// The ssh server, for tests.
+    Sshd,
 }
 
 impl Program {
@@ -43,6 +51,10 @@ impl Program {
             Self::Podman => "podman",
             Self::Runc => "runc",
             Self::Busybox => "busybox",
+            Self::Git => "git",
+            Self::Ssh => "ssh",
+            Self::SshKeygen => "ssh-keygen",
+            Self::Sshd => "sshd",
         }
     }
 
@@ -58,6 +70,9 @@ impl Program {
             Self::Podman => "podman",
             Self::Runc => "runc",
             Self::Busybox => "busybox-static",
+            Self::Git => "git",
+            Self::Ssh | Self::SshKeygen => "openssh-client",
+            Self::Sshd => "openssh-server",
         }
     }
 }

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 }
 
 /// What the tests start for real.
-const PROGRAMS: [Program; 9] = [
+const PROGRAMS: [Program; 13] = [
     Program::NatsServer,
     Program::Postgres,
     Program::DockerRegistry,
@@ -42,6 +42,10 @@ const PROGRAMS: [Program; 9] = [
     Program::Podman,
     Program::Runc,
     Program::Busybox,
+    Program::Git,
+    Program::Ssh,
+    Program::SshKeygen,
+    Program::Sshd,
 ];
 
 /// Builds every program, then runs every test. The runner prints the last line, and its exit code is ours.
