@@ -14,6 +14,7 @@
 
 pub mod factory;
 pub mod flat;
+pub mod git;
 pub mod image;
 pub mod proxy;
 pub mod raw;
