@@ -7,6 +7,7 @@ use std::sync::Arc;
 use model::log::Stream;
 
 mod error;
+pub mod git;
 
 pub use error::BuildError;
 
