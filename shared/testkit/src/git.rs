@@ -52,6 +52,12 @@ impl Repos {
         self.dir.path().join(name)
     }
 
+    /// Makes one whose ids are SHA-256.
+    pub fn sha256(&self, name: &str) {
+        let init = ["init", "--quiet", "--bare", "--initial-branch=main", "--object-format=sha256"];
+        tools::run(command().args(init).arg(self.path(name)));
+    }
+
     /// Runs git in a repository, which is made if there is none; what it prints.
     pub fn git(&self, name: &str, args: &[&str]) -> String {
         self.pipe(name, args, b"")

@@ -93,8 +93,10 @@ impl Sshd {
         fs::write(file("host_key"), &host_key.private).expect("a file");
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         fs::set_permissions(file("host_key"), mode).expect("a mode");
+        // It puts things in place of percent signs.
+        let keys = file("authorized").display().to_string().replace('%', "%%");
         let config = format!(
-            "ListenAddress 127.0.0.1:{port}\nHostKey {root}/host_key\nAuthorizedKeysFile {root}/authorized\n\
+            "ListenAddress 127.0.0.1:{port}\nHostKey \"{root}/host_key\"\nAuthorizedKeysFile \"{keys}\"\n\
              StrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nPidFile none\n\
              AcceptEnv GIT_PROTOCOL\n"
         );
@@ -119,7 +121,8 @@ impl Sshd {
     /// The URL of a repository.
     pub fn url(&self, path: &Path) -> String {
         let user = tools::run(Command::new("id").arg("-un"));
-        format!("ssh://{}@127.0.0.1:{}{}", user.trim(), self.port, path.display())
+        let path = path.display().to_string().replace('%', "%25").replace(' ', "%20");
+        format!("ssh://{}@127.0.0.1:{}{path}", user.trim(), self.port)
     }
 
     /// Its public key.
