@@ -41,7 +41,9 @@ type Meaning = (&'static [&'static str], fn() -> Failure);
 /// something fails. They are said by git, curl and ssh in English, as `LC_ALL` wants.
 const MEANINGS: [Meaning; 11] = [
     (&["allow request for unadvertised object"], || Failure::Unadvertised),
-    (&["not our ref", "couldn't find remote ref"], || missing("The git server has no such commit.").into()),
+    (&["not our ref", "couldn't find remote ref", "mismatched algorithms"], || {
+        missing("The git server has no such commit.").into()
+    }),
     (&["Host key verification failed", "host key is known by the other name"], || {
         permanent("git.host_key", "The ssh server shows another key than the known hosts of the source say.")
     }),
@@ -119,10 +121,20 @@ const MEANINGS: [Meaning; 11] = [
             "fatal: pack",
             "index-pack",
             "corrupt",
+            "File name too long",
         ],
-        || permanent("git.invalid", "The repository has contents that git holds for broken or dangerous."),
+        invalid,
     ),
 ];
+
+/// Signals, by their numbers on Linux.
+const ABORT: i32 = 6;
+const SEGMENT: i32 = 11;
+const FILE_SIZE: i32 = 25;
+
+fn invalid() -> Failure {
+    permanent("git.invalid", "The repository has contents that git holds for broken or dangerous.")
+}
 
 fn permanent(code: &'static str, sentence: &str) -> Failure {
     BuildError::permanent(code, sentence).into()
@@ -130,8 +142,11 @@ fn permanent(code: &'static str, sentence: &str) -> Failure {
 
 /// Why it failed.
 pub(super) fn judge(ended: &Ended) -> Failure {
-    if ended.status.signal() == Some(25) {
-        return too_large().into();
+    match ended.status.signal() {
+        Some(FILE_SIZE) => return too_large().into(),
+        // It was fed what it cannot stand.
+        Some(ABORT | SEGMENT) => return invalid(),
+        _ => {}
     }
     // What the server says about itself is in the log, and is no evidence.
     let said: Vec<&str> =

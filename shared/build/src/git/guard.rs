@@ -68,10 +68,11 @@ impl Guard {
     }
 
     /// The first address that may be dialled and answers, for a program that is told where to go.
-    pub(super) async fn answering(&self, url: &RemoteUrl) -> Result<IpAddr, BuildError> {
-        let stream = self.dial(&url.host, url.port).await.map_err(|closed| closed.error(self.plain))?;
-        let peer = stream.peer_addr().map_err(|_| Closed::Unreachable.error(self.plain))?;
-        Ok(peer.ip())
+    pub(super) async fn answering(&self, url: &RemoteUrl, patience: Duration) -> Result<IpAddr, BuildError> {
+        let dial = tokio::time::timeout(patience, self.dial(&url.host, url.port));
+        let stream =
+            dial.await.unwrap_or(Err(Closed::Unreachable)).map_err(|closed| closed.error(self.plain))?;
+        stream.peer_addr().map(|peer| peer.ip()).map_err(|_| unreachable())
     }
 }
 

@@ -82,12 +82,13 @@ impl Home {
         Ok(format!("!sh {}", quoted(&script.to_string_lossy())))
     }
 
-    /// The system's certificate authorities and the operator's, in one file, as git takes no second one.
+    /// The system's certificate authorities and the operator's, in one file, as git takes no second one. None where git
+    /// finds them by itself.
     pub(super) fn roots(&self, policy: &NetworkPolicy) -> Result<Option<PathBuf>, BuildError> {
-        if policy.extra_roots.is_empty() {
-            return Ok(None);
-        }
         let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+        if policy.extra_roots.is_empty() {
+            return Ok(named);
+        }
         let system = named.into_iter().chain(BUNDLES.map(PathBuf::from)).find_map(|file| fs::read(file).ok());
         let all: Vec<Vec<u8>> = system.into_iter().chain(policy.extra_roots.iter().cloned()).collect();
         self.write("roots.pem", &all.join(&b'\n'), 0o600).map(Some)

@@ -1,5 +1,6 @@
 //! One command, fenced in: a group of its own, a time limit, a size limit, and an end when nobody waits for it any more.
 
+use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -78,7 +79,8 @@ impl Runner {
         match ended {
             Ok(ended) => {
                 group.forget();
-                if size::of(&self.dirs()) > self.max_bytes { Err(too_large()) } else { Ok(ended) }
+                // It may have been quicker than the looks at it.
+                if self.size().await > self.max_bytes { Err(too_large()) } else { Ok(ended) }
             }
             Err(error) => {
                 drop(group);
@@ -113,14 +115,14 @@ impl Runner {
     /// Hands lines on, in pieces if they have no end.
     async fn listen(&self, stderr: impl AsyncRead + Unpin) -> Vec<String> {
         let mut reader = BufReader::new(stderr);
-        let mut kept = Vec::new();
+        let mut kept = VecDeque::new();
         let mut line = Vec::new();
         loop {
             line.clear();
             let limit = u64::try_from(LINE_BYTES).unwrap_or(u64::MAX);
             let read = (&mut reader).take(limit).read_until(b'\n', &mut line).await;
             if !read.is_ok_and(|read| read > 0) {
-                return kept;
+                return kept.into();
             }
             let text = String::from_utf8_lossy(&line);
             // Progress overwrites itself by carriage returns; only its last state is of interest.
@@ -132,14 +134,17 @@ impl Runner {
             if let Some(say) = &self.say {
                 say(Stream::Stderr, &text);
             }
-            if kept.len() < KEPT {
-                kept.push(text);
+            if kept.len() == KEPT {
+                kept.pop_front();
             }
+            kept.push_back(text);
         }
     }
 
-    fn dirs(&self) -> Vec<&std::path::Path> {
-        self.measured.iter().map(PathBuf::as_path).collect()
+    async fn size(&self) -> u64 {
+        let dirs = self.measured.clone();
+        let look = move || size::of(&dirs.iter().map(PathBuf::as_path).collect::<Vec<_>>());
+        tokio::task::spawn_blocking(look).await.unwrap_or_default()
     }
 
     /// Comes back when more lies there than may.
@@ -147,9 +152,7 @@ impl Runner {
         loop {
             tokio::time::sleep(LOOK).await;
             let began = std::time::Instant::now();
-            let dirs = self.measured.clone();
-            let look = move || size::of(&dirs.iter().map(PathBuf::as_path).collect::<Vec<_>>());
-            if tokio::task::spawn_blocking(look).await.is_ok_and(|size| size > self.max_bytes) {
+            if self.size().await > self.max_bytes {
                 return;
             }
             // Looking at very many files must not be most of the work.

@@ -19,6 +19,9 @@ use crate::{BuildError, Say};
 /// The most that is kept of what a command prints.
 const OUTPUT: usize = 8 << 20;
 
+/// A user name this long may be a token.
+const TOKEN: usize = 20;
+
 /// A server that may be asked.
 pub(super) struct Session {
     /// What git is given as the repository.
@@ -57,6 +60,10 @@ impl Session {
             (Scheme::Https | Scheme::Http, GitAuth::None | GitAuth::Http { .. }) => {
                 if let GitAuth::Http { username, password } = auth {
                     masks.hide(password.expose_secret());
+                    // Some servers take a token in its place.
+                    if username.len() >= TOKEN {
+                        masks.hide(username);
+                    }
                     config.push(("credential.helper".into(), home.http(url, username, password)?.into()));
                 }
                 if let Some(roots) = home.roots(&door.policy)? {
@@ -78,13 +85,13 @@ impl Session {
                 } else {
                     remote.user.get_or_insert_with(|| "git".to_owned());
                 }
-                let ip = guard.answering(url).await?;
+                let ip = guard.answering(url, door.patience).await?;
                 env.extend(ssh::environment(&home, url, ip, key.as_ref())?);
             }
             (Scheme::Git, GitAuth::None) => {
                 // The server is told the name all the same.
                 env.push(("GIT_OVERRIDE_VIRTUAL_HOST".into(), url.authority().into()));
-                remote.host = guard.answering(url).await?.to_string();
+                remote.host = guard.answering(url, door.patience).await?.to_string();
             }
             _ => return Err(mismatched()),
         }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::IpAddr;
+use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -63,13 +64,13 @@ pub(super) fn environment(
     options.push(format!("HostKeyAlias={alias}"));
     let known = key.and_then(|key| key.known_hosts);
     let file = home.write("known_hosts", hosts(known.unwrap_or_default(), &alias).as_bytes(), 0o600)?;
-    options.push(format!("UserKnownHostsFile={}", file.display()));
+    options.push(path("UserKnownHostsFile", &file));
     options.push(format!("StrictHostKeyChecking={}", if known.is_some() { "yes" } else { "accept-new" }));
     let mut env: Vec<(OsString, OsString)> = Vec::new();
     match key {
         Some(key) => {
             let file = home.write(KEY, pem(key.key.expose_secret()).as_bytes(), 0o600)?;
-            options.push(format!("IdentityFile={}", file.display()));
+            options.push(path("IdentityFile", &file));
             let answer = key.passphrase.map_or("", |passphrase| passphrase.expose_secret());
             let answer = home.write("passphrase", format!("{answer}\n").as_bytes(), 0o600)?;
             let script = format!(
@@ -89,6 +90,11 @@ pub(super) fn environment(
     env.push(("GIT_SSH_COMMAND".into(), command.into()));
     env.push(("GIT_SSH_VARIANT".into(), "ssh".into()));
     Ok(env)
+}
+
+/// An option that names a file: ssh splits at spaces, and puts things in place of percent signs.
+fn path(option: &str, file: &Path) -> String {
+    format!("{option}=\"{}\"", file.to_string_lossy().replace('%', "%%"))
 }
 
 /// The name of the server in a `known_hosts` file.

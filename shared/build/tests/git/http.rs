@@ -55,6 +55,20 @@ async fn whatever_is_wanted_is_pinned_and_got() {
 }
 
 #[tokio::test]
+async fn ids_may_be_long() {
+    let repos = Repos::new();
+    repos.sha256("app.git");
+    let id = repos.commit("app.git", "main", &Tree::new().file("a", "1"));
+    let server = repos.http();
+    let (door, repo) = (door(), open(format!("http://{}/app.git", server.host())));
+    assert_eq!(id.len(), 64);
+    assert_eq!(pin(&door, &repo, &GitRef::Default).await.unwrap().commit, id);
+    assert_eq!(get(&door, &repo, &commit(id), false).await.unwrap().files()["a"], "1");
+    // A short id is of another kind of repository.
+    assert!(get(&door, &repo, &commit("1".repeat(40)), false).await.err().unwrap().is_permanent());
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_missing_and_nothing_else_comes_in_its_place() {
     let repos = Repos::new();
     let id = repos.commit("app.git", "main", &Tree::new().file("a", "1"));

@@ -93,7 +93,10 @@ async fn one_that_is_not_whole_is_an_error() {
     refused(get(&door, &repo, &commit(elsewhere), true).await, "git.submodule");
     let gone = with(&repos, "lib", "../lib.git", &"1".repeat(40));
     refused(get(&door, &repo, &commit(gone), true).await, "git.ref_missing");
-    let itself = repos.commit("loop.git", "main", &Tree::new().file("a", ""));
-    let itself = Tree::new().file(".gitmodules", modules("x", "again", "./")).submodule("again", &itself);
-    repos.commit("loop.git", "main", &itself);
+    // One that lies in one that lies in one, and so on.
+    let mut at = repos.commit("app.git", "main", &Tree::new());
+    for _ in 0..9 {
+        at = with(&repos, "deeper", "../app.git", &at);
+    }
+    refused(get(&door, &repo, &commit(at), true).await, "git.submodule");
 }
