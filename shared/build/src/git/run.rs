@@ -192,3 +192,65 @@ impl Drop for Group {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runner(patience: Duration) -> Runner {
+        let path = std::env::var_os("PATH").unwrap();
+        Runner {
+            env: vec![("PATH".into(), path)],
+            dir: "/".into(),
+            measured: Vec::new(),
+            patience,
+            max_bytes: 1 << 20,
+            masks: Masks::default(),
+            say: None,
+        }
+    }
+
+    fn alive(mark: &str) -> bool {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+        lines.map(|line| String::from_utf8_lossy(&line).into_owned()).any(|line| line.contains(mark))
+    }
+
+    /// Its children hold its output open, and would go on for ever.
+    #[tokio::test]
+    async fn the_children_end_too() {
+        let mark = format!("98765.{}", std::process::id());
+        let script = format!("sleep {mark} & sleep {mark} & exit 0");
+        let args = ["-c", &script].map(OsStr::new);
+        let ended = runner(Duration::from_millis(500)).run("sh", &args, &mut |_| Ok(())).await;
+        assert_eq!(ended.unwrap_err().code(), "git.unreachable");
+        let began = std::time::Instant::now();
+        while alive(&mark) {
+            assert!(began.elapsed() < Duration::from_secs(10), "a child stays");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn lines_are_masked_and_the_last_are_kept() {
+        let mut runner = runner(Duration::from_secs(20));
+        runner.masks.hide("s3cret");
+        let script =
+            "i=0; while [ $i -lt 300 ]; do echo \"$i s3cret\" >&2; i=$((i+1)); done; printf 'a\\rb' >&2";
+        let args = ["-c", script].map(OsStr::new);
+        let said = runner.run("sh", &args, &mut |_| Ok(())).await.unwrap().said;
+        assert_eq!((said.len(), said[0].as_str(), said[199].as_str()), (KEPT, "101 ***", "b"));
+    }
+
+    #[tokio::test]
+    async fn an_end_without_a_line() {
+        let args = ["-c", "head -c 300000 /dev/zero | tr '\\0' x >&2; exit 3"].map(OsStr::new);
+        let ended = runner(Duration::from_secs(20)).run("sh", &args, &mut |_| Ok(())).await.unwrap();
+        assert_eq!(ended.status.code(), Some(3));
+        assert!(ended.said.iter().all(|line| line.len() <= LINE_BYTES));
+        assert_eq!(ended.said.concat().len(), 300_000);
+        let args = ["-c", "yes"].map(OsStr::new);
+        let enough = runner(Duration::from_secs(20)).run("sh", &args, &mut |_| Err(too_large())).await;
+        assert_eq!(enough.unwrap_err().code(), "git.too_large");
+    }
+}

@@ -1,10 +1,10 @@
 //! Over http and https.
 
-use build::git::{GitAuth, GitDoor, GitRef, GitRepo, Pinned, pin};
+use build::git::{GitAuth, GitDoor, GitRef, GitRepo, Pinned, checkout, pin};
 use testkit::git::{Repos, Tree};
 use testkit::{Answer, Standin};
 
-use crate::{branch, commit, door, get, open, refused, whole};
+use crate::{Heard, branch, commit, door, get, open, refused, whole};
 
 const USER: &str = "some.body@example.com";
 const PASSWORD: &str = "s3cret of $omebody's \"own\" %40";
@@ -129,6 +129,21 @@ async fn passwords() {
         GitAuth::Ssh { username: None, key: "x".to_owned().into(), passphrase: None, known_hosts: None };
     let repo = GitRepo { url, auth: key };
     refused(pin(&door, &repo, &GitRef::Default).await, "git.unauthorized");
+}
+
+#[tokio::test]
+async fn a_server_that_repeats_the_password() {
+    let server = Standin::start(|seen| match seen.header("authorization") {
+        None => Answer::challenge("Basic realm=\"test\""),
+        Some(_) => Answer::new(403, format!("you said {PASSWORD}\n")).header("content-type", "text/plain"),
+    });
+    let repo = login(format!("http://{}/app.git", server.host()), PASSWORD);
+    let (dir, heard) = (tempfile::tempdir().unwrap(), Heard::default());
+    let (into, id) = (dir.path().join("context"), commit("1".repeat(40)));
+    let done = checkout(&door(), &repo, &id, false, &into, &heard.say()).await;
+    refused(done, "git.unauthorized");
+    assert!(heard.text().contains("you said ***"), "{}", heard.text());
+    assert!(!heard.text().contains(PASSWORD));
 }
 
 #[tokio::test]

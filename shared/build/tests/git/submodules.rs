@@ -1,6 +1,6 @@
 //! Repositories in repositories.
 
-use build::git::{GitAuth, GitRepo};
+use build::git::{GitAuth, GitDoor, GitRepo};
 use testkit::git::{Repos, Tree};
 use testkit::{Standin, Trap};
 
@@ -43,6 +43,8 @@ async fn only_the_same_server_gets_the_credentials() {
     let guarded = repos.backend().login("me", "s3cret");
     let server = Standin::start(move |seen| guarded.answer(seen));
     let other = repos.http();
+    let greedy = repos.backend().login("me", "s3cret");
+    let greedy = Standin::start(move |seen| greedy.answer(seen));
     let mut door = door();
     door.policy.networks.push("127.0.0.0/8".parse().unwrap());
     let auth = GitAuth::Http { username: "me".to_owned(), password: "s3cret".to_owned().into() };
@@ -51,7 +53,12 @@ async fn only_the_same_server_gets_the_credentials() {
     assert_eq!(get(&door, &repo, &commit(&top), true).await.unwrap().files()["lib/lib"], "2");
     let top = with(&repos, "lib", &format!("http://{}/lib.git", other.host()), &lib);
     assert_eq!(get(&door, &repo, &commit(&top), true).await.unwrap().files()["lib/lib"], "2");
-    assert!(other.seen().iter().all(|seen| seen.header("authorization").is_none()));
+    let top = with(&repos, "lib", &format!("http://{}/lib.git", greedy.host()), &lib);
+    refused(get(&door, &repo, &commit(&top), true).await, "git.unauthorized");
+    for server in [other, greedy] {
+        assert!(!server.seen().is_empty());
+        assert!(server.seen().iter().all(|seen| seen.header("authorization").is_none()));
+    }
 }
 
 #[tokio::test]
@@ -76,6 +83,9 @@ async fn they_lead_to_no_closed_address_and_no_file() {
         refused(get(&door, &repo, &commit(&top), true).await, code);
         assert!(get(&door, &repo, &commit(&top), false).await.is_ok(), "{url}");
     }
+    let top = with(&repos, "lib", &format!("git://{}/lib.git", trap.host()), &lib);
+    let door = GitDoor { git_protocol: false, ..door };
+    refused(get(&door, &repo, &commit(&top), true).await, "git.url");
     trap.assert_untouched();
 }
 
