@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use build::git::{self, GitDoor, GitRef};
 use chassis::job::OpenSource;
 use chassis::stage::Worker;
 use chassis::{Context, Halt, Job, registry};
@@ -9,7 +10,7 @@ use db::import::Claim;
 use model::Failure;
 use model::log::Stage;
 use model::pin::{ContextPin, Pin, PinnedPlatform};
-use model::source::{DockerFile, Origin};
+use model::source::{DockerFile, Origin, Repo};
 use oci::digest::Digest;
 use oci::manifest::{Platform, Platforms};
 use oci::reference::Target;
@@ -36,7 +37,7 @@ impl Worker for Pinner {
     async fn work(&self, cx: &Context, job: &Job) -> Result<(), Halt> {
         let source = job.source(cx).await?;
         if let Origin::DockerFile(wanted) = &source.origin {
-            let context = self.context(job, wanted).await?;
+            let context = context(cx, job, wanted).await?;
             let end = job.log.flush().await;
             // What a build takes nobody knows beforehand.
             cx.db.pinned(&job.claim, &Pin::Build { context }, i64::MAX as u64, end).await?;
@@ -65,20 +66,39 @@ fn nothing() -> Failure {
     Failure::permanent("source.empty", "The source has nothing to import.")
 }
 
-impl Pinner {
-    /// What is built.
-    async fn context(&self, job: &Job, wanted: &DockerFile) -> Result<ContextPin, Halt> {
-        match (&wanted.repo, &wanted.targz_url, &job.claim.upload) {
-            (Some(_), _, _) => Err(Failure::permanent("git.unavailable", "Git is not there yet.").into()),
-            (None, Some(url), _) => Ok(ContextPin::Targz { url: url.clone() }),
-            (None, None, Some((digest, size))) => {
-                job.log.say(format!("The build context has {size} bytes, {digest}."));
-                Ok(ContextPin::Upload { digest: digest.clone(), size: *size })
-            }
-            (None, None, None) => Err(nothing().into()),
+/// What is built.
+async fn context(cx: &Context, job: &Job, wanted: &DockerFile) -> Result<ContextPin, Halt> {
+    match (&wanted.repo, &wanted.targz_url, &job.claim.upload) {
+        (Some(repo), _, _) => commit(cx, job, repo).await,
+        (None, Some(url), _) => Ok(ContextPin::Targz { url: url.clone() }),
+        (None, None, Some((digest, size))) => {
+            job.log.say(format!("The build context has {size} bytes, {digest}."));
+            Ok(ContextPin::Upload { digest: digest.clone(), size: *size })
         }
+        (None, None, None) => Err(nothing().into()),
     }
+}
 
+/// The commit that a branch or tag stands for just now.
+async fn commit(cx: &Context, job: &Job, repo: &Repo) -> Result<ContextPin, Halt> {
+    let door = GitDoor {
+        policy: cx.registry.policy().clone(),
+        git_protocol: cx.config.git_protocol(),
+        patience: std::time::Duration::from_secs(60),
+        max_bytes: cx.config.max_bytes,
+    };
+    let wanted = GitRef::from(repo);
+    let pinned = git::pin(&door, &repo.into(), &wanted).await;
+    let pinned = pinned.map_err(|e| Failure::new(e.code(), e.to_string(), !e.is_permanent()))?;
+    let of = match &pinned.fetch_ref {
+        Some(name) => format!("{name} of {}", repo.url),
+        None => repo.url.clone(),
+    };
+    job.log.say(format!("Pinned to commit {}, {of}.", pinned.commit));
+    Ok(ContextPin::Git { url: repo.url.clone(), commit: pinned.commit, reference: pinned.fetch_ref })
+}
+
+impl Pinner {
     /// What is imported, and the compressed bytes of all its layers.
     async fn pin(&self, job: &Job, source: &OpenSource, target: &Target) -> Result<(Pin, u64), Halt> {
         let wanted = registry::platforms(source.flat.platform.as_deref())

@@ -10,6 +10,7 @@ pub mod buildah;
 pub mod buildkit;
 pub mod context;
 mod error;
+pub mod git;
 pub mod job;
 pub mod parents;
 pub mod process;

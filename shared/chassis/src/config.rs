@@ -136,6 +136,11 @@ impl Config {
         limits
     }
 
+    /// May users name repositories by `git://`?
+    pub fn git_protocol(&self) -> bool {
+        self.build.allow_git_protocol || self.allow_loopback.unwrap_or(false)
+    }
+
     /// The grace time of a reclaim.
     pub fn grace(&self) -> Duration {
         Duration::from_secs(self.reclaim_grace)

@@ -36,6 +36,14 @@ pub enum Program {
     Socat,
     /// Asks for certificates, for tests.
     Haproxy,
+    /// Fetches code to build.
+    Git,
+    /// Reaches git servers over ssh.
+    Ssh,
+    /// Makes and reads keys for it.
+    SshKeygen,
+    /// The ssh server, for tests.
+    Sshd,
 }
 
 impl Program {
@@ -55,6 +63,10 @@ impl Program {
             Self::Slirp4netns => "slirp4netns",
             Self::Socat => "socat",
             Self::Haproxy => "haproxy",
+            Self::Git => "git",
+            Self::Ssh => "ssh",
+            Self::SshKeygen => "ssh-keygen",
+            Self::Sshd => "sshd",
         }
     }
 
@@ -74,6 +86,9 @@ impl Program {
             Self::Slirp4netns => "slirp4netns",
             Self::Socat => "socat",
             Self::Haproxy => "haproxy",
+            Self::Git => "git",
+            Self::Ssh | Self::SshKeygen => "openssh-client",
+            Self::Sshd => "openssh-server",
         }
     }
 }

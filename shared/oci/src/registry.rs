@@ -31,7 +31,7 @@ pub use client::Client;
 pub use error::RegistryError;
 pub use image::RegistryImage;
 pub use patience::Patience;
-pub use policy::{HostPort, NetworkPolicy};
+pub use policy::{Dial, HostPort, NetworkPolicy};
 pub use repository::{Fetched, Repository};
 
 #[cfg(test)]

@@ -15,6 +15,7 @@
 pub mod buildkit;
 pub mod factory;
 pub mod flat;
+pub mod git;
 pub mod image;
 pub mod proxy;
 pub mod raw;

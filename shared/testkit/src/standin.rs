@@ -35,6 +35,8 @@ pub struct Seen {
     pub path: String,
     /// Headers, their names in lower case.
     pub headers: HashMap<String, String>,
+    /// What followed them.
+    pub body: Vec<u8>,
     /// How many requests came before it.
     pub before: usize,
 }
@@ -149,6 +151,8 @@ fn converse(
     ended: &AtomicBool,
 ) {
     let Some(mut request) = read_head(line) else { return };
+    let Some(body) = read_body(line, &request) else { return };
+    request.body = body;
     {
         let mut notes = notes.lock().expect("no test panics in it");
         request.before = notes.len();
@@ -174,7 +178,30 @@ fn read_head(line: &mut dyn Line) -> Option<Seen> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    Some(Seen { method, path, headers, before: 0 })
+    Some(Seen { method, path, headers, body: Vec::new(), before: 0 })
+}
+
+fn read_body(line: &mut dyn Line, head: &Seen) -> Option<Vec<u8>> {
+    let mut exactly = |length: usize| {
+        let mut bytes = vec![0; length];
+        line.read_exact(&mut bytes).ok().map(|()| bytes)
+    };
+    if head.header("transfer-encoding") != Some("chunked") {
+        return exactly(head.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0));
+    }
+    let mut body = Vec::new();
+    loop {
+        let mut size = Vec::new();
+        while !size.ends_with(b"\r\n") {
+            size.extend(exactly(1)?);
+        }
+        let size = usize::from_str_radix(String::from_utf8_lossy(&size).trim(), 16).ok()?;
+        body.extend(exactly(size)?);
+        exactly(2)?;
+        if size == 0 {
+            return Some(body);
+        }
+    }
 }
 
 /// Something on the loopback that is not to be talked to: it counts who tries.

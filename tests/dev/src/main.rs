@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 }
 
 /// What the tests start for real.
-const PROGRAMS: [Program; 13] = [
+const PROGRAMS: [Program; 17] = [
     Program::NatsServer,
     Program::Postgres,
     Program::DockerRegistry,
@@ -47,6 +47,10 @@ const PROGRAMS: [Program; 13] = [
     Program::Slirp4netns,
     Program::Socat,
     Program::Haproxy,
+    Program::Git,
+    Program::Ssh,
+    Program::SshKeygen,
+    Program::Sshd,
 ];
 
 /// Builds every program, then runs every test. The runner prints the last line, and its exit code is ours.

@@ -1,5 +1,8 @@
 //! What sources and images say about builds: checked here, so that a mistake is told at once.
 
+use std::time::Duration;
+
+use build::git::{self, GitDoor};
 use chassis::registry;
 use chassis::seal::Place;
 use db::source::Sealed;
@@ -22,7 +25,17 @@ fn details(field: &str, told: impl Into<String>) -> Refusal {
 }
 
 /// Can images of this source be built?
-pub(super) fn check_source(wanted: &DockerFile) -> Result<(), Refusal> {
+pub(super) fn check_source(app: &App, wanted: &DockerFile) -> Result<(), Refusal> {
+    if let Some(repo) = &wanted.repo {
+        let door = GitDoor {
+            policy: app.cx.registry.policy().clone(),
+            git_protocol: app.cx.config.git_protocol(),
+            patience: Duration::ZERO,
+            max_bytes: 0,
+        };
+        git::check_url(&repo.url, &door).map_err(|e| details("repo.url", e.to_string()))?;
+        git::check_ref(&repo.into()).map_err(|e| details("repo.ref", e.to_string()))?;
+    }
     if wanted.repo.is_some() && wanted.targz_url.is_some() {
         return Err(details("targz_url", "A source has a repository or an archive's address, not both."));
     }

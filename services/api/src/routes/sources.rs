@@ -49,7 +49,7 @@ async fn create(
         return Err(Refusal::invalid("identifier", rule));
     }
     let mut origin = body.origin;
-    check_origin(&origin)?;
+    check_origin(&app, &origin)?;
     check_flat(&body.flat, "flat")?;
     let id = SourceId::new();
     let sealed = seal(&app, &who, &id, &mut origin)?;
@@ -85,7 +85,7 @@ async fn update(
         .ok_or_else(|| Refusal::not_found("source", "image source", &id))?;
     let (mut origin, mut sealed) = (row.source.origin, row.sealed);
     if let Some(new) = body.origin {
-        check_origin(&new)?;
+        check_origin(&app, &new)?;
         origin = new;
         sealed = seal(&app, &who, &row.source.id, &mut origin)?;
     }
@@ -136,9 +136,9 @@ fn check_source_name(name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_origin(origin: &Origin) -> Result<(), Refusal> {
+fn check_origin(app: &App, origin: &Origin) -> Result<(), Refusal> {
     if let Origin::DockerFile(wanted) = origin {
-        return super::builds::check_source(wanted);
+        return super::builds::check_source(app, wanted);
     }
     if let Some(url) = origin.url() {
         let parsed: Option<Uri> = url.parse().ok();

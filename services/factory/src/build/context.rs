@@ -3,8 +3,12 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
+use ::build::Say;
 use ::build::context::{Caps, place, unpack};
+use ::build::git::{GitDoor, Pinned, checkout};
 use ::build::job::JobDir;
 use chassis::{Context, Halt, Job};
 use futures::TryStreamExt;
@@ -51,12 +55,30 @@ pub(super) async fn prepare(
             let stream = StreamReader::new(stream.map_err(std::io::Error::other));
             unpacked(SyncIoBridge::new(stream), into.clone(), caps).await?;
         }
-        ContextPin::Git { .. } => {
-            return Err(Failure::permanent("git.unavailable", "Git is not there yet.").into());
+        ContextPin::Git { url, commit, reference } => {
+            let repo = wanted.repo.as_ref().ok_or_else(|| {
+                Failure::permanent("source.empty", "The source has no repository any more.")
+            })?;
+            job.log.say(format!("Fetching commit {commit} of {url}."));
+            let pinned = Pinned { commit: commit.clone(), fetch_ref: reference.clone() };
+            let door = door(cx, caps.bytes);
+            let log = job.log.clone();
+            let say: Say = Arc::new(move |stream, line| log.line(stream, line));
+            checkout(&door, &repo.into(), &pinned, repo.submodules, &into, &say).await.map_err(halt)?;
         }
     }
     let (sub, file) = (wanted.context_dir.clone(), wanted.build_file.clone());
     put(&into, sub, file, dir).await
+}
+
+/// What git may do.
+fn door(cx: &Context, max_bytes: u64) -> GitDoor {
+    GitDoor {
+        policy: cx.registry.policy().clone(),
+        git_protocol: cx.config.git_protocol(),
+        patience: Duration::from_secs(cx.config.build.build_time.max(1)),
+        max_bytes,
+    }
 }
 
 /// Puts what was fetched in place.

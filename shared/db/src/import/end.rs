@@ -198,6 +198,8 @@ mod tests {
             state: State::New,
             pin: None,
             overrides: Override::default(),
+            build: model::api::BuildOptions::default(),
+            secrets: crate::source::Sealed::new(),
             upload: None,
             failures,
             lapses: 0,

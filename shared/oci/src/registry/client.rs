@@ -35,6 +35,11 @@ impl Client {
         Ok(Self { doors, patience: Arc::new(patience), repositories: Arc::default() })
     }
 
+    /// What it may connect to: for those who go out by other means.
+    pub fn policy(&self) -> &NetworkPolicy {
+        &self.doors.policy
+    }
+
     /// The repository of a target. Nothing is sent yet. Who asks for the same with the same credentials within a minute shares
     /// its tokens, and its manifests and configs as far as they are known by digest.
     pub fn repository(&self, target: &Target, credentials: Option<Credentials>) -> Repository {

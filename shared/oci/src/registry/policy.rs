@@ -50,6 +50,25 @@ impl NetworkPolicy {
         }
     }
 
+    /// Whether something that makes its own connections, as git does, may make this one to `ip`, which is one of the
+    /// addresses of the host.
+    pub fn admits_dial(&self, dial: Dial<'_>, ip: IpAddr) -> bool {
+        let host = match dial.host.parse::<IpAddr>() {
+            Ok(IpAddr::V4(ip)) => Some(Host::Ipv4(ip)),
+            Ok(IpAddr::V6(ip)) => Some(Host::Ipv6(ip)),
+            Err(_) => Host::parse(dial.host).ok(),
+        };
+        let Some(host) = host else { return false };
+        let named_by = if self.hosts.iter().any(|listed| listed.is(&host, Some(dial.port))) {
+            NamedBy::Operator
+        } else if dial.named {
+            NamedBy::User
+        } else {
+            NamedBy::Registry
+        };
+        self.admits(Door { named_by, plain: dial.plain }, ip)
+    }
+
     /// Decides how `url` may be approached, before any name is looked up. `named` is what the user named.
     ///
     /// # Errors
@@ -86,6 +105,19 @@ impl NetworkPolicy {
         }
         Ok(door)
     }
+}
+
+/// A connection that is about to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dial<'a> {
+    /// A name, or an address without brackets.
+    pub host: &'a str,
+    /// The port.
+    pub port: u16,
+    /// Whether the user named this very host and port, and not what answered there.
+    pub named: bool,
+    /// Whether it is not encrypted.
+    pub plain: bool,
 }
 
 /// How an address came to us, which decides how far it may lead.
@@ -128,8 +160,11 @@ pub struct HostPort {
 
 impl HostPort {
     fn matches(&self, url: &Url) -> bool {
-        let same_host = url.host().is_some_and(|host| host.to_owned() == self.host);
-        same_host && self.port.is_none_or(|port| url.port_or_known_default() == Some(port))
+        url.host().is_some_and(|host| self.is(&host.to_owned(), url.port_or_known_default()))
+    }
+
+    fn is(&self, host: &Host, port: Option<u16>) -> bool {
+        *host == self.host && (self.port.is_none() || self.port == port)
     }
 }
 
@@ -201,6 +236,32 @@ mod tests {
             let named = "http://registry.example/".parse().unwrap();
             let door = policy.approach(&named, &named).unwrap();
             assert!(door.plain && !policy.admits(door, "1.1.1.1".parse().unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_dial_keeps_to_what_was_named() {
+        let embedded = NetworkPolicy::embedded();
+        let hosts = vec!["git.internal:22".parse().unwrap(), "[fd00::1]:22".parse().unwrap()];
+        let listed = NetworkPolicy { hosts, ..Default::default() };
+        for (policy, host, port, named, plain, ip, open) in [
+            (&embedded, "127.0.0.1", 3000, true, true, "127.0.0.1", true),
+            // Where the first one leads.
+            (&embedded, "127.0.0.1", 5432, false, true, "127.0.0.1", false),
+            (&embedded, "localhost", 3000, true, true, "::1", true),
+            (&embedded, "a.example", 443, true, false, "10.0.0.1", false),
+            (&embedded, "a.example", 443, false, false, "1.1.1.1", true),
+            (&embedded, "a.example", 80, true, true, "1.1.1.1", false),
+            (&embedded, "a.example", 443, true, false, "::ffff:169.254.169.254", false),
+            (&listed, "git.internal", 22, false, false, "10.0.0.1", true),
+            (&listed, "GIT.internal", 22, false, true, "10.0.0.1", true),
+            (&listed, "git.internal", 23, true, false, "10.0.0.1", false),
+            (&listed, "fd00::1", 22, false, false, "fd00::1", true),
+            (&listed, "127.0.0.1", 22, true, false, "127.0.0.1", false),
+            (&listed, "not a host", 22, true, false, "1.1.1.1", false),
+        ] {
+            let dial = Dial { host, port, named, plain };
+            assert_eq!(policy.admits_dial(dial, ip.parse().unwrap()), open, "{dial:?} {ip}");
         }
     }
 
