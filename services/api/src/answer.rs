@@ -54,6 +54,11 @@ impl Refusal {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-input", "Invalid input", detail)
     }
 
+    /// It was tried, and did not work, for a reason with a code of its own.
+    pub(crate) fn unprocessable(reason: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, reason, "It does not work", detail)
+    }
+
     /// The thing is not in a state that allows it.
     pub(crate) fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail)

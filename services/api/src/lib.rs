@@ -43,6 +43,7 @@ pub fn routes(cx: &Context) -> Result<Router> {
         .merge(routes::logs::routes())
         .merge(routes::events::routes())
         .merge(routes::hubs::routes())
+        .merge(routes::integrations::routes())
         .merge(routes::health::routes())
         .layer(RequestBodyLimitLayer::new(BODY));
     // An upload is bounded by its own cap, not by this.

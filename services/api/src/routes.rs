@@ -5,6 +5,7 @@ pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod hubs;
 pub(crate) mod images;
+pub(crate) mod integrations;
 pub(crate) mod logs;
 mod page;
 pub(crate) mod sources;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::build::buildah::{Buildah, Place};
+use ::build::builder::Allowed;
 use ::build::job::{JobDir, Storage};
 use ::build::receive::BuiltImage;
-use ::build::{BuildError, BuildRequest, Limits, Network, ParentLogin, Say};
+use ::build::{BuildError, BuildRequest, Builder, Limits, Network, ParentLogin, Say};
 use chassis::config::BuildConfig;
 use chassis::job::OpenSource;
 use chassis::{Context, Halt, Job};
@@ -50,11 +51,36 @@ pub(crate) async fn build(
     let log = job.log.clone();
     let say: Say = Arc::new(move |stream, line| log.line(stream, line));
     let place = Place { job: &dir, storage: &storage, scope: job.claim.source.as_str() };
-    let built = buildah(cx, client).build(&request, &place, arrivals, &say).await;
+    let builder = chosen(cx, job, client, source).await?;
+    let built = builder.build(&request, &place, arrivals, &say).await;
     let built = built.map_err(|error| arrivals.halt().unwrap_or_else(|| halt(error)))?;
     // Removing much takes a moment, and nobody need wait for it.
     tokio::task::spawn_blocking(move || drop(dir));
     Ok(images(built, &request))
+}
+
+/// The builder that the image or its source chooses; this machine's when neither does.
+async fn chosen(cx: &Context, job: &Job, client: &Client, source: &OpenSource) -> Result<Builder, Halt> {
+    let own = buildah(cx, client);
+    let Some(name) = source.builder.as_ref().and_then(|choice| choice.integration_id.as_deref()) else {
+        return Ok(Builder::Buildah(own));
+    };
+    let gone = || {
+        let told = format!("The hub has no integration `{name}` any more.");
+        Failure::permanent("builder.missing", told)
+    };
+    let hub = &job.claim.hub;
+    let (integration, sealed) = cx.db.integration(hub, name).await?.ok_or_else(gone)?;
+    let builder = cx.sealer.open_builder(hub, &integration, &sealed).map_err(|error| Halt::Failed {
+        failure: Failure::permanent(
+            "builder.secret",
+            "The builder's credentials cannot be opened; enter them again.",
+        ),
+        chain: format!("{error:#}"),
+    })?;
+    job.log.say(format!("Building with {}.", integration.name));
+    let allowed = Allowed { policy: cx.registry.policy(), endpoints: &cx.config.build.allow_builder };
+    Builder::of(&builder, own, allowed).await.map_err(halt)
 }
 
 fn buildah(cx: &Context, client: &Client) -> Buildah {

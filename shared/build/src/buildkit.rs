@@ -33,6 +33,13 @@ pub enum Endpoint {
     Docker(PathBuf),
     /// The socket of a BuildKit daemon.
     Unix(PathBuf),
+    /// Depot's machines, by its own command.
+    Depot {
+        /// The project's id.
+        project: String,
+        /// A token of the project.
+        token: SecretString,
+    },
     /// A BuildKit daemon behind TCP.
     Tcp {
         /// `host:port` that is connected to.
@@ -60,7 +67,7 @@ pub struct Tls {
 pub struct BuildKit {
     /// Where it is.
     pub endpoint: Endpoint,
-    /// The `docker` command with its buildx plugin.
+    /// The `docker` command with its buildx plugin; for Depot the `depot` command.
     pub docker: PathBuf,
 }
 
@@ -76,6 +83,13 @@ impl BuildKit {
     pub async fn verify(&self, scratch: &Path) -> Result<String, BuildError> {
         let home = self.home(scratch, &[]).await?;
         let mut command = self.command(&home);
+        if let Endpoint::Depot { .. } = &self.endpoint {
+            // It tells its version without asking anybody; whether the token is good the first build shows.
+            command.arg("version");
+            let (out, _) = timed(Group::spawn(&mut command)?).await?;
+            let version = out.lines().next().map(str::trim).filter(|line| !line.is_empty());
+            return version.map(str::to_owned).ok_or_else(|| self.unavailable());
+        }
         command.args(["buildx", "inspect", "--bootstrap"]).arg(self.builder());
         let output = timed(Group::spawn(&mut command)?).await?;
         let (out, err) = output;
@@ -101,11 +115,13 @@ impl BuildKit {
     ) -> Result<Vec<BuiltImage>, BuildError> {
         let home = self.home(job.path(), &auths(request)).await?;
         let mut command = self.command(&home);
-        command.args(["buildx", "build", "--progress=rawjson", "--provenance=false", "--sbom=false"]);
+        match &self.endpoint {
+            Endpoint::Depot { project, .. } => command.args(["build", "--project", project]),
+            _ => command.args(["buildx", "build"]).arg(format!("--builder={}", self.builder())),
+        };
+        command.args(["--progress=rawjson", "--provenance=false", "--sbom=false"]);
         command.args(["--output=type=oci,dest=-,compression=uncompressed,force-compression=true"]);
-        command
-            .arg(format!("--builder={}", self.builder()))
-            .arg(format!("--platform={}", request.platforms.join(",")));
+        command.arg(format!("--platform={}", request.platforms.join(",")));
         command.arg("--file").arg(request.context.join(&request.build_file));
         if let Some(target) = &request.target {
             command.arg(format!("--target={target}"));
@@ -126,13 +142,77 @@ impl BuildKit {
         command.arg("--").arg(&request.context);
         let group = Group::spawn(&mut command)?;
         let time = request.limits.time;
-        match tokio::time::timeout(time, run(group, request, taker, say)).await {
+        match tokio::time::timeout(time, self.run(group, request, taker, say)).await {
             Ok(built) => built,
             Err(_) => {
                 let told = format!("The build was not done within {} seconds.", time.as_secs());
                 Err(BuildError::permanent("build.time", told))
             }
         }
+    }
+
+    async fn run<T: Taker>(
+        &self,
+        mut group: Group,
+        request: &BuildRequest,
+        taker: &Arc<T>,
+        say: &Say,
+    ) -> Result<Vec<BuiltImage>, BuildError> {
+        let (Some(out), Some(err)) = (group.child.stdout.take(), group.child.stderr.take()) else {
+            return Err(self.unavailable());
+        };
+        let heard = Arc::new(AtomicU64::new(0));
+        let (most, counted) = (request.limits.log, Arc::clone(&heard));
+        let through = Arc::clone(say);
+        // Everything beyond the bound is dropped, and then so is the build.
+        let say: Say = Arc::new(move |stream: Stream, line: &str| {
+            if counted.fetch_add(line.len() as u64 + 1, Ordering::Relaxed) <= most {
+                through(stream, line);
+            }
+        });
+        let told = tokio::task::spawn_blocking({
+            let err = SyncIoBridge::new(err);
+            move || {
+                let mut progress = Progress::new(say);
+                progress.read(err).map(|()| progress)
+            }
+        });
+        let layout = layout::receive(SyncIoBridge::new(out), Arc::clone(taker));
+        let done = async {
+            let (layout, told) = tokio::join!(layout, told);
+            let status: Result<ExitStatus, _> = group.child.wait().await;
+            (layout, told, status)
+        };
+        let too_much = async {
+            while heard.load(Ordering::Relaxed) <= most {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        };
+        let (layout, told, status) = tokio::select! {
+            done = done => done,
+            () = too_much => {
+                let told = format!("The build printed more than {most} bytes.");
+                return Err(BuildError::permanent("build.log", told));
+            }
+        };
+        let progress = told.ok().and_then(Result::ok);
+        if !status.is_ok_and(|status| status.success()) {
+            // Where nothing else is wrong, it ended because what it sent could not be taken.
+            if let (Err(error), Some(progress)) = (&layout, &progress)
+                && !progress.says_why()
+            {
+                return Err(error.clone());
+            }
+            return Err(progress.map_or_else(|| self.unavailable(), |progress| progress.failure()));
+        }
+        let mut images = layout?;
+        // As they were asked for.
+        let place = |image: &BuiltImage| {
+            let own = image.config.platform.to_string();
+            request.platforms.iter().position(|platform| *platform == own).unwrap_or(usize::MAX)
+        };
+        images.sort_by_key(place);
+        Ok(images)
     }
 
     /// A private configuration directory, with the builder in it.
@@ -153,7 +233,7 @@ impl BuildKit {
         let mut create = self.command(&home);
         create.args(["buildx", "create", "--name=platen", "--driver=remote"]);
         match &self.endpoint {
-            Endpoint::Docker(_) => return Ok(home),
+            Endpoint::Docker(_) | Endpoint::Depot { .. } => return Ok(home),
             Endpoint::Unix(path) => _ = create.arg(format!("unix://{}", path.display())),
             Endpoint::Tcp { address, name, tls } => {
                 if let Some(tls) = tls {
@@ -174,7 +254,19 @@ impl BuildKit {
         }
         let mut group = Group::spawn(&mut create)?;
         let status = group.child.wait().await.map_err(disk)?;
-        if status.success() { Ok(home) } else { Err(unavailable("docker buildx cannot be used")) }
+        if status.success() { Ok(home) } else { Err(self.unavailable()) }
+    }
+
+    fn unavailable(&self) -> BuildError {
+        let told = match &self.endpoint {
+            Endpoint::Depot { .. } => {
+                "Depot's command `depot` cannot be used on the factory's machine: install it."
+            }
+            _ => {
+                "`docker buildx` cannot be used on the factory's machine: install Docker's command with that plugin."
+            }
+        };
+        BuildError::transient("builder.unavailable", told)
     }
 
     fn builder(&self) -> &'static str {
@@ -187,6 +279,7 @@ impl BuildKit {
         command.env("HOME", home).env("DOCKER_CONFIG", home).env("BUILDX_CONFIG", home);
         match &self.endpoint {
             Endpoint::Docker(path) => command.env("DOCKER_HOST", format!("unix://{}", path.display())),
+            Endpoint::Depot { token, .. } => command.env("DEPOT_TOKEN", token.expose_secret()),
             // Nothing but the builder is asked.
             Endpoint::Unix(_) | Endpoint::Tcp { .. } => command.env("DOCKER_HOST", "unix:///nonexistent"),
         };
@@ -199,13 +292,6 @@ fn last(text: &str) -> &str {
     text.trim().lines().last().unwrap_or("it said nothing")
 }
 
-fn unavailable(told: &str) -> BuildError {
-    BuildError::transient(
-        "builder.unavailable",
-        format!("{told}: install Docker's command with its buildx plugin."),
-    )
-}
-
 /// What docker's configuration calls `auths`: the host, and `user:password` in base64.
 fn auths(request: &BuildRequest) -> Vec<(String, String)> {
     let one = |login: &crate::ParentLogin| {
@@ -214,71 +300,6 @@ fn auths(request: &BuildRequest) -> Vec<(String, String)> {
         (host.to_owned(), STANDARD.encode(pair))
     };
     request.logins.iter().map(one).collect()
-}
-
-async fn run<T: Taker>(
-    mut group: Group,
-    request: &BuildRequest,
-    taker: &Arc<T>,
-    say: &Say,
-) -> Result<Vec<BuiltImage>, BuildError> {
-    let (Some(out), Some(err)) = (group.child.stdout.take(), group.child.stderr.take()) else {
-        return Err(unavailable("docker buildx has no output"));
-    };
-    let heard = Arc::new(AtomicU64::new(0));
-    let (most, counted) = (request.limits.log, Arc::clone(&heard));
-    let through = Arc::clone(say);
-    // Everything beyond the bound is dropped, and then so is the build.
-    let say: Say = Arc::new(move |stream: Stream, line: &str| {
-        if counted.fetch_add(line.len() as u64 + 1, Ordering::Relaxed) <= most {
-            through(stream, line);
-        }
-    });
-    let told = tokio::task::spawn_blocking({
-        let err = SyncIoBridge::new(err);
-        move || {
-            let mut progress = Progress::new(say);
-            progress.read(err).map(|()| progress)
-        }
-    });
-    let layout = layout::receive(SyncIoBridge::new(out), Arc::clone(taker));
-    let done = async {
-        let (layout, told) = tokio::join!(layout, told);
-        let status: Result<ExitStatus, _> = group.child.wait().await;
-        (layout, told, status)
-    };
-    let too_much = async {
-        while heard.load(Ordering::Relaxed) <= most {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-    };
-    let (layout, told, status) = tokio::select! {
-        done = done => done,
-        () = too_much => {
-            let told = format!("The build printed more than {most} bytes.");
-            return Err(BuildError::permanent("build.log", told));
-        }
-    };
-    let progress = told.ok().and_then(Result::ok);
-    if !status.is_ok_and(|status| status.success()) {
-        // Where nothing else is wrong, it ended because what it sent could not be taken.
-        if let (Err(error), Some(progress)) = (&layout, &progress)
-            && !progress.says_why()
-        {
-            return Err(error.clone());
-        }
-        return Err(
-            progress.map_or_else(|| unavailable("docker buildx has ended"), |progress| progress.failure())
-        );
-    }
-    let mut images = layout?;
-    // As they were asked for.
-    let place = |image: &BuiltImage| {
-        let own = image.config.platform.to_string();
-        request.platforms.iter().position(|platform| *platform == own).unwrap_or(usize::MAX)
-    };
-    images.sort_by_key(place);
-    Ok(images)
 }
 
 /// What a command that should be quick has printed.

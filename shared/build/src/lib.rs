@@ -7,6 +7,7 @@ use std::sync::Arc;
 use model::log::Stream;
 
 pub mod buildah;
+pub mod builder;
 pub mod buildkit;
 pub mod context;
 mod error;
@@ -18,6 +19,7 @@ pub mod receive;
 mod request;
 pub mod sandbox;
 
+pub use builder::Builder;
 pub use error::BuildError;
 pub use request::{BuildRequest, Limits, Network, ParentLogin};
 

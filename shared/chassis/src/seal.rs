@@ -43,6 +43,24 @@ impl fmt::Debug for Sealer {
 }
 
 impl Sealer {
+    /// An integration's builder with its secret put back.
+    ///
+    /// # Errors
+    /// When the secret does not open.
+    pub fn open_builder(
+        &self,
+        hub: &model::HubId,
+        integration: &model::api::Integration,
+        sealed: &std::collections::BTreeMap<String, String>,
+    ) -> Result<model::api::ImageBuilder> {
+        let mut builder = integration.builder.clone();
+        for (field, sealed) in sealed {
+            let place = Place { hub: hub.as_str(), owner: integration.id.as_str(), field };
+            builder.put_secret(self.open_sealed(place, sealed)?);
+        }
+        Ok(builder)
+    }
+
     /// Takes the key from the settings, or from `secret.key` in the data directory, made there on the first run.
     ///
     /// # Errors

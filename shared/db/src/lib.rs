@@ -17,6 +17,7 @@ pub mod hub;
 pub mod image;
 pub mod import;
 pub mod inbox;
+pub mod integration;
 pub mod invariant;
 pub mod key;
 pub mod log;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 mod build;
 mod error;
 mod image;
+mod integration;
 mod prune;
 mod source;
 
@@ -13,6 +14,9 @@ pub use error::{ApiError, ErrorBody};
 pub use image::{
     CreateImage, Event as LedgerEvent, Events, FlatInfo, Image, ImageState, Override, SourceRef, StateError,
     Task, TaskAction, UpdateImage, UploadTicket,
+};
+pub use integration::{
+    BuildKit, Buildah, CreateIntegration, Depot, ImageBuilder, Integration, IntegrationTask, Verified,
 };
 pub use prune::{Job, Prune, PruneContents, PruneReport, PrunedImage, SourceStorage, Storage};
 pub use source::{CreateSource, Source, UpdateSource};

@@ -95,6 +95,10 @@ id!(
     HubId
 );
 id!(
+    /// What a hub works with that is not Platen's own.
+    IntegrationId
+);
+id!(
     /// An image source.
     SourceId
 );

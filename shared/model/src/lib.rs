@@ -16,6 +16,6 @@ pub mod source;
 pub mod state;
 
 pub use failure::Failure;
-pub use id::{HubId, ImageId, KeyId, SourceId};
+pub use id::{HubId, ImageId, IntegrationId, KeyId, SourceId};
 pub use secret::Secret;
 pub use state::State;

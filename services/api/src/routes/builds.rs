@@ -126,6 +126,21 @@ pub(super) fn check_build(origin: &Origin, build: Option<&CreateBuild>) -> Resul
     Ok(())
 }
 
+/// Has the hub the integration that is chosen?
+pub(super) async fn check_builder(
+    app: &App,
+    who: &Principal,
+    origin: &Origin,
+    builder: Option<&BuilderChoice>,
+) -> Result<(), Refusal> {
+    let Some(builder) = builder else { return Ok(()) };
+    check_build(origin, None)?;
+    match &builder.integration_id {
+        Some(name) => super::integrations::find(app, who, name).await.map(drop),
+        None => Ok(()),
+    }
+}
+
 /// What is kept of it, with its secrets sealed; nothing where nothing is built.
 pub(super) fn options(
     app: &App,

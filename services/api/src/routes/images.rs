@@ -83,6 +83,7 @@ async fn create(
     if body.build.is_some() || body.builder.is_some() {
         builds::check_build(origin, body.build.as_ref())?;
     }
+    builds::check_builder(&app, &who, origin, body.builder.as_ref()).await?;
     if let Some(flat) = body.overrides.as_ref().and_then(|o| o.flat.as_ref()) {
         super::sources::check_flat(flat, "override.flat")?;
     }

@@ -51,6 +51,7 @@ async fn create(
     let mut origin = body.origin;
     check_origin(&app, &origin)?;
     check_flat(&body.flat, "flat")?;
+    super::builds::check_builder(&app, &who, &origin, body.builder.as_ref()).await?;
     let id = SourceId::new();
     let sealed = seal(&app, &who, &id, &mut origin)?;
     let new = NewSource {
@@ -92,6 +93,7 @@ async fn update(
     let builder = body.builder.or(row.source.builder);
     let flat = body.flat.unwrap_or(row.source.flat);
     check_flat(&flat, "flat")?;
+    super::builds::check_builder(&app, &who, &origin, builder.as_ref()).await?;
     let name = body.name.unwrap_or(row.source.name);
     check_source_name(&name)?;
     let new = NewSource {

@@ -42,6 +42,11 @@ pub struct BuildConfig {
     #[arg(long, env = "PLATEN_REGISTRY_MIRROR", value_delimiter = ',')]
     pub registry_mirror: Vec<String>,
 
+    /// Builders on this machine that integrations may name, `docker:///run/docker.sock` or `unix:///run/buildkit/buildkitd.sock`.
+    /// Who builds with one has the machine. Repeat it, or separate by commas.
+    #[arg(long, env = "PLATEN_ALLOW_BUILDER", value_delimiter = ',')]
+    pub allow_builder: Vec<String>,
+
     /// Let users name repositories by `git://`, which neither encrypts nor authenticates. When not given, only on this machine,
     /// and only where its registries may be named.
     #[arg(long, env = "PLATEN_ALLOW_GIT_PROTOCOL")]
