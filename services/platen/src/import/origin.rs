@@ -256,11 +256,11 @@ mod tests {
     #[test]
     fn code_is_told_from_images() {
         for (text, expected) in [
-            ("https://git.example/a/b.git", Some("git b")),
-            ("git@git.example:a/b.git", Some("git b")),
-            ("ssh://git@git.example:22/a/b", Some("git b")),
-            ("git://git.example/a", Some("git a")),
-            ("git+https://git.example/a/b", Some("git b")),
+            ("https://git.example/a/web.git", Some("git web")),
+            ("git@git.example:a/web.git", Some("git web")),
+            ("ssh://git@git.example:22/a/web", Some("git web")),
+            ("git://git.example/api", Some("git api")),
+            ("git+https://git.example/a/web", Some("git web")),
             ("https://files.example/x/code-1.2.tar.gz?sig=1", Some("tar code-1-2")),
             ("https://registry.example/a/b", None),
             ("registry.example:5000/a/b:1", None),
