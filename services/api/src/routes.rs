@@ -7,6 +7,7 @@ pub(crate) mod hubs;
 pub(crate) mod images;
 pub(crate) mod integrations;
 pub(crate) mod logs;
+mod named;
 mod page;
 pub(crate) mod sources;
 pub(crate) mod tasks;

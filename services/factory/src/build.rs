@@ -20,7 +20,7 @@ use oci::registry::Client;
 use oci::source::Image;
 use store::Store;
 
-use crate::flat::Arrivals;
+use crate::flat::{Arrivals, thread_ended};
 
 mod context;
 
@@ -45,18 +45,25 @@ pub(crate) async fn build(
     cx.db.begins(&job.claim, "factory").await?;
     let builds = cx.config.data_dir.join("builds");
     let dir = JobDir::make(&builds, &format!("{}-{}", job.claim.image, job.claim.attempt)).map_err(halt)?;
-    let storage = Storage::of(&builds, job.claim.hub.as_str()).map_err(halt)?;
+    // Whoever tidies it has it alone for a while.
+    let hub = job.claim.hub.clone();
+    let storage = tokio::task::spawn_blocking(move || Storage::of(&builds, hub.as_str())).await;
+    let storage = storage.map_err(|_| thread_ended())?.map_err(halt)?;
     let file = context::prepare(cx, job, client, store, wanted, context, &dir).await?;
     let request = request(cx, job, wanted, &dir, file)?;
-    let log = job.log.clone();
-    let say: Say = Arc::new(move |stream, line| log.line(stream, line));
     let place = Place { job: &dir, storage: &storage, scope: job.claim.source.as_str() };
     let builder = chosen(cx, job, client, source).await?;
-    let built = builder.build(&request, &place, arrivals, &say).await;
+    let built = builder.build(&request, &place, arrivals, &say(job)).await;
     let built = built.map_err(|error| arrivals.halt().unwrap_or_else(|| halt(error)))?;
     // Removing much takes a moment, and nobody need wait for it.
     tokio::task::spawn_blocking(move || drop(dir));
     Ok(images(built, &request))
+}
+
+/// What builders and git say goes into the log.
+fn say(job: &Job) -> Say {
+    let log = job.log.clone();
+    Arc::new(move |stream, line| log.line(stream, line))
 }
 
 /// The builder that the image or its source chooses; this machine's when neither does.

@@ -68,7 +68,7 @@ pub(crate) async fn flatten(
     }
     let fresh: Vec<&Image> = done.iter().filter(|(.., before)| before.is_none()).map(|(i, ..)| *i).collect();
     let mut flattening = match arrived {
-        Some(arrived) => arrived.flattener(&fresh).await,
+        Some(arrived) => arrived.flattener(&fresh).await?,
         None => None,
     };
     if flattening.is_none() && !fresh.is_empty() {

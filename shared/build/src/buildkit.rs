@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use tokio::fs;
 use tokio::process::Command;
+use tokio::sync::Notify;
 use tokio_util::io::SyncIoBridge;
 
 use crate::job::JobDir;
@@ -161,13 +162,15 @@ impl BuildKit {
         let (Some(out), Some(err)) = (group.child.stdout.take(), group.child.stderr.take()) else {
             return Err(self.unavailable());
         };
-        let heard = Arc::new(AtomicU64::new(0));
-        let (most, counted) = (request.limits.log, Arc::clone(&heard));
-        let through = Arc::clone(say);
+        let (most, heard, through) = (request.limits.log, AtomicU64::new(0), Arc::clone(say));
+        let too_much = Arc::new(Notify::new());
+        let bound = Arc::clone(&too_much);
         // Everything beyond the bound is dropped, and then so is the build.
         let say: Say = Arc::new(move |stream: Stream, line: &str| {
-            if counted.fetch_add(line.len() as u64 + 1, Ordering::Relaxed) <= most {
+            if heard.fetch_add(line.len() as u64 + 1, Ordering::Relaxed) <= most {
                 through(stream, line);
+            } else {
+                bound.notify_one();
             }
         });
         let told = tokio::task::spawn_blocking({
@@ -180,17 +183,12 @@ impl BuildKit {
         let layout = layout::receive(SyncIoBridge::new(out), Arc::clone(taker));
         let done = async {
             let (layout, told) = tokio::join!(layout, told);
-            let status: Result<ExitStatus, _> = group.child.wait().await;
+            let status: Result<ExitStatus, _> = group.wait().await;
             (layout, told, status)
-        };
-        let too_much = async {
-            while heard.load(Ordering::Relaxed) <= most {
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            }
         };
         let (layout, told, status) = tokio::select! {
             done = done => done,
-            () = too_much => {
+            () = too_much.notified() => {
                 let told = format!("The build printed more than {most} bytes.");
                 return Err(BuildError::permanent("build.log", told));
             }
@@ -253,7 +251,7 @@ impl BuildKit {
             }
         }
         let mut group = Group::spawn(&mut create)?;
-        let status = group.child.wait().await.map_err(disk)?;
+        let status = group.wait().await.map_err(disk)?;
         if status.success() { Ok(home) } else { Err(self.unavailable()) }
     }
 

@@ -3,10 +3,10 @@
 //! Whatever an archive holds, nothing outside the directory is written or read: names that lead out are refused, links stay what
 //! they are, and the Dockerfile must be a file of the context itself.
 
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
+use oci::limits::Limits;
 use tar::{Archive, EntryType};
 
 use crate::BuildError;
@@ -33,9 +33,10 @@ fn disk(error: impl std::fmt::Display) -> BuildError {
 ///
 /// # Errors
 /// `context.invalid` when it is none, or holds what a context may not; `context.too_large`.
-pub fn unpack(from: impl Read, into: &Path, caps: Caps) -> Result<(), BuildError> {
+pub fn unpack(from: impl Read + Send + 'static, into: &Path, caps: Caps) -> Result<(), BuildError> {
     std::fs::create_dir_all(into).map_err(disk)?;
-    let mut archive = Archive::new(plain(from)?);
+    let other = |_| invalid("it is compressed in another way than gzip or zstd");
+    let mut archive = Archive::new(oci::layer::plain(from, Limits::default().zstd_window).map_err(other)?);
     archive.set_preserve_permissions(true);
     archive.set_preserve_mtime(true);
     let (mut bytes, mut entries) = (0u64, 0u64);
@@ -81,23 +82,6 @@ fn unpacked(name: &str, error: &io::Error) -> BuildError {
         return disk(error);
     }
     invalid(format!("`{}`: {error}", name.escape_debug()))
-}
-
-/// The tar in it.
-fn plain<'r>(mut from: impl Read + 'r) -> Result<Box<dyn Read + 'r>, BuildError> {
-    let mut head = Vec::new();
-    from.by_ref().take(6).read_to_end(&mut head).map_err(invalid)?;
-    let kind = head.clone();
-    let whole = BufReader::with_capacity(128 << 10, Cursor::new(head).chain(from));
-    match kind.as_slice() {
-        [0x1f, 0x8b, ..] => Ok(Box::new(MultiGzDecoder::new(whole))),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Box::new(zstd::Decoder::with_buffer(whole).map_err(invalid)?)),
-        [0xfd, b'7', b'z', b'X', b'Z', 0] | [b'B', b'Z', b'h', ..] => {
-            Err(invalid("it is compressed in another way than gzip or zstd"))
-        }
-        [] => Err(invalid("it is empty")),
-        _ => Ok(Box::new(whole)),
-    }
 }
 
 /// Puts the part of `source` that is built where the builder looks for it, and finds the Dockerfile in it; answers that file's

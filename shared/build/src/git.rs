@@ -23,7 +23,6 @@ mod pin;
 mod reference;
 mod run;
 mod session;
-mod size;
 mod socks;
 mod source;
 mod ssh;

@@ -18,6 +18,7 @@ pub mod process;
 pub mod receive;
 mod request;
 pub mod sandbox;
+mod size;
 
 pub use builder::Builder;
 pub use error::BuildError;

@@ -1,7 +1,7 @@
 //! Programs that end with us, and whose output is heard as it appears.
 
 use std::ffi::OsStr;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,15 +35,33 @@ impl Group {
     /// Starts it.
     ///
     /// # Errors
+    /// When it cannot be started.
+    pub fn start(command: &mut Command) -> std::io::Result<Self> {
+        let child = command.spawn()?;
+        let id = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        Ok(Self { child, id })
+    }
+
+    /// Starts a program that builders need.
+    ///
+    /// # Errors
     /// `builder.unavailable` when it cannot be started.
     pub fn spawn(command: &mut Command) -> Result<Self, BuildError> {
-        let child = command.spawn().map_err(|e| {
+        Self::start(command).map_err(|e| {
             let program =
                 command.as_std().get_args().nth(3).unwrap_or_default().to_string_lossy().into_owned();
             BuildError::transient("builder.unavailable", format!("`{program}` cannot be started: {e}."))
-        })?;
-        let id = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        Ok(Self { child, id })
+        })
+    }
+
+    /// Waits for the program's end. From then on there is no group to kill: its number may be another's.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub async fn wait(&mut self) -> std::io::Result<ExitStatus> {
+        let status = self.child.wait().await?;
+        self.id = None;
+        Ok(status)
     }
 
     /// Ends every process of the group at once.

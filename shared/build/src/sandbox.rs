@@ -193,7 +193,7 @@ impl Sandbox {
         if result.is_err() {
             self.group.kill();
         }
-        let status = self.group.child.wait().await;
+        let status = self.group.wait().await;
         result?;
         let status = status.map_err(|e| BuildError::transient("builder.unavailable", e.to_string()))?;
         if !status.success() {

@@ -18,6 +18,7 @@ mod reader;
 mod sparse;
 mod stream;
 
+pub use decompress::open as plain;
 pub use error::LayerError;
 pub use reader::LayerReader;
 

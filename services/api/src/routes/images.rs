@@ -12,6 +12,7 @@ use model::source::Origin;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::named::check_name;
 use super::page::Page;
 use super::{builds, uploads};
 use crate::App;
@@ -166,13 +167,6 @@ async fn remove(
 /// An image of the caller's hub, or 404.
 pub(crate) async fn find(app: &App, who: &model::access::Principal, id: &str) -> Result<Image, Refusal> {
     app.cx.db.image(&who.hub, id).await?.ok_or_else(|| Refusal::not_found("image", "image", id))
-}
-
-fn check_name(name: &str) -> Result<(), Refusal> {
-    if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
-        return Err(Refusal::invalid("name", "A name has 1 to 200 bytes and no control characters."));
-    }
-    Ok(())
 }
 
 fn idempotency(headers: &HeaderMap, who: &model::access::Principal) -> Result<Option<String>, Refusal> {

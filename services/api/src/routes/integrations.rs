@@ -13,8 +13,8 @@ use db::source::Sealed;
 use model::IntegrationId;
 use model::access::Principal;
 use model::api::{CreateIntegration, ImageBuilder, Integration, IntegrationTask, List, Verified};
-use model::source::{is_identifier, slug};
 
+use super::named::{check_name, identifier};
 use crate::App;
 use crate::answer::{Answer, Body, Refusal, data};
 use crate::caller::Caller;
@@ -41,14 +41,8 @@ async fn create(
     Caller(who): Caller,
     Body(body): Body<CreateIntegration>,
 ) -> Result<Response, Refusal> {
-    if body.name.is_empty() || body.name.len() > 200 || body.name.chars().any(char::is_control) {
-        return Err(Refusal::invalid("name", "A name has 1 to 200 bytes and no control characters."));
-    }
-    let identifier = body.identifier.unwrap_or_else(|| slug(&body.name));
-    if !is_identifier(&identifier) {
-        let rule = "An identifier has 2 to 63 of a-z, 0-9 and single dashes, and begins and ends with a letter or digit.";
-        return Err(Refusal::invalid("identifier", rule));
-    }
+    check_name(&body.name)?;
+    let identifier = identifier(body.identifier, &body.name)?;
     let mut builder = body.builder;
     check(&app, &builder)?;
     let id = IntegrationId::new();

@@ -11,8 +11,9 @@ use db::source::{NewSource, Sealed};
 use model::SourceId;
 use model::access::Principal;
 use model::api::{CreateSource, List, Source, UpdateSource};
-use model::source::{FlatOptions, Origin, is_identifier, slug};
+use model::source::{FlatOptions, Origin};
 
+use super::named::{check_name, identifier};
 use super::page::Page;
 use crate::App;
 use crate::answer::{Answer, Body, Query, Refusal, data};
@@ -42,12 +43,8 @@ async fn create(
     if body.kind.as_deref().is_some_and(|kind| kind != "direct") {
         return Err(Refusal::invalid("type", "The only type of image source is `direct`."));
     }
-    check_source_name(&body.name)?;
-    let identifier = body.identifier.unwrap_or_else(|| slug(&body.name));
-    if !is_identifier(&identifier) {
-        let rule = "An identifier has 2 to 63 of a-z, 0-9 and single dashes, and begins and ends with a letter or digit.";
-        return Err(Refusal::invalid("identifier", rule));
-    }
+    check_name(&body.name)?;
+    let identifier = identifier(body.identifier, &body.name)?;
     let mut origin = body.origin;
     check_origin(&app, &origin)?;
     check_flat(&body.flat, "flat")?;
@@ -95,7 +92,7 @@ async fn update(
     check_flat(&flat, "flat")?;
     super::builds::check_builder(&app, &who, &origin, builder.as_ref()).await?;
     let name = body.name.unwrap_or(row.source.name);
-    check_source_name(&name)?;
+    check_name(&name)?;
     let new = NewSource {
         id: &row.source.id,
         hub: &who.hub,
@@ -129,13 +126,6 @@ fn seal(app: &App, who: &Principal, id: &SourceId, origin: &mut Origin) -> Resul
         sealed.insert(field, kept);
     }
     Ok(sealed)
-}
-
-fn check_source_name(name: &str) -> Result<(), Refusal> {
-    if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
-        return Err(Refusal::invalid("name", "A name has 1 to 200 bytes and no control characters."));
-    }
-    Ok(())
 }
 
 fn check_origin(app: &App, origin: &Origin) -> Result<(), Refusal> {

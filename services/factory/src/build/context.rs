@@ -2,11 +2,9 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use ::build::Say;
 use ::build::context::{Caps, place, unpack};
 use ::build::git::{GitDoor, Pinned, checkout};
 use ::build::job::JobDir;
@@ -20,7 +18,8 @@ use store::{Store, UploadId};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use url::Url;
 
-use super::halt;
+use super::{halt, say};
+use crate::flat::thread_ended;
 
 /// Fetches it and puts it in place; answers where the Dockerfile is in it.
 pub(super) async fn prepare(
@@ -62,13 +61,12 @@ pub(super) async fn prepare(
             job.log.say(format!("Fetching commit {commit} of {url}."));
             let pinned = Pinned { commit: commit.clone(), fetch_ref: reference.clone() };
             let door = door(cx, caps.bytes);
-            let log = job.log.clone();
-            let say: Say = Arc::new(move |stream, line| log.line(stream, line));
-            checkout(&door, &repo.into(), &pinned, repo.submodules, &into, &say).await.map_err(halt)?;
+            checkout(&door, &repo.into(), &pinned, repo.submodules, &into, &say(job)).await.map_err(halt)?;
         }
     }
-    let (sub, file) = (wanted.context_dir.clone(), wanted.build_file.clone());
-    put(&into, sub, file, dir).await
+    let (sub, file) = (wanted.context_dir.as_deref(), wanted.build_file.as_deref());
+    // It renames a directory and looks at a file.
+    tokio::task::block_in_place(|| place(&into, sub, file, dir)).map_err(halt)
 }
 
 /// What git may do.
@@ -81,20 +79,9 @@ fn door(cx: &Context, max_bytes: u64) -> GitDoor {
     }
 }
 
-/// Puts what was fetched in place.
-async fn put(
-    source: &Path,
-    sub: Option<String>,
-    file: Option<String>,
-    dir: &JobDir,
-) -> Result<PathBuf, Halt> {
-    // It renames a directory and looks at a file.
-    tokio::task::block_in_place(|| place(source, sub.as_deref(), file.as_deref(), dir)).map_err(halt)
-}
-
 async fn unpacked(from: impl Read + Send + 'static, into: PathBuf, caps: Caps) -> Result<(), Halt> {
     let done = tokio::task::spawn_blocking(move || unpack(from, &into, caps)).await;
-    done.map_err(|_| crate::flat::thread_ended())?.map_err(halt)
+    done.map_err(|_| thread_ended())?.map_err(halt)
 }
 
 /// An address without what may be a signature.

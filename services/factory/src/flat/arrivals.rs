@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use ::build::BuildError;
 use ::build::receive::{LayerBytes, Taker};
@@ -11,10 +11,9 @@ use chassis::{Context, Halt, Job};
 use oci::digest::Digest;
 use oci::source::{Image, Layer};
 use store::{Codec, Store};
-use tokio::sync::OnceCell;
 
 use super::failed::layer_failed;
-use super::layers::{Layers, ReadLayer};
+use super::layers::{Layers, ReadLayer, Receiver};
 use super::{Flattener, thread_ended};
 
 /// Takes the layers of one import.
@@ -24,8 +23,8 @@ pub(crate) struct Arrivals {
     store: Store,
     codec: Codec,
     scratch: PathBuf,
-    /// Made once there is something to keep.
-    flattener: OnceCell<Flattener>,
+    /// Made once there is something to keep; gone once it is taken.
+    flattener: tokio::sync::Mutex<Option<Flattener>>,
     layers: Mutex<HashMap<Digest, ReadLayer>>,
     /// What the builder is not told, and the user is.
     halt: Mutex<Option<Halt>>,
@@ -39,7 +38,7 @@ impl Arrivals {
             store: store.clone(),
             codec,
             scratch,
-            flattener: OnceCell::new(),
+            flattener: tokio::sync::Mutex::default(),
             layers: Mutex::default(),
             halt: Mutex::default(),
         }
@@ -50,28 +49,29 @@ impl Arrivals {
         self.halt.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// What flattens these images: the layers that they have were all taken. None when everything was known, and nothing begun.
-    pub(super) async fn flattener(self: Arc<Self>, images: &[&Image]) -> Option<Flattener> {
-        // Connections of a builder that has ended may take a moment to let go.
-        let mut this = self;
-        let mut alone = loop {
-            match Arc::try_unwrap(this) {
-                Ok(alone) => break alone,
-                Err(shared) => this = shared,
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        };
-        if alone.flattener.get().is_none() && !images.is_empty() {
-            alone.begun().await.ok()?;
+    /// What flattens these images: the layers that they have were all taken. None where nothing came and nothing is to be made.
+    pub(super) async fn flattener(&self, images: &[&Image]) -> Result<Option<Flattener>, Halt> {
+        let mut begun = self.flattener.lock().await.take();
+        if begun.is_none() && !images.is_empty() {
+            begun = Some(self.begin().await?);
         }
-        let mut flattener = alone.flattener.take()?;
-        flattener.layers.adopt(images, alone.layers.get_mut().unwrap_or_else(PoisonError::into_inner));
-        Some(flattener)
+        if let Some(flattener) = &mut begun {
+            flattener.layers.adopt(images, &self.layers.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        Ok(begun)
     }
 
-    async fn begun(&self) -> Result<&Flattener, Halt> {
-        let make = || Flattener::new(&self.cx, &self.job, &self.store, self.codec, &[]);
-        self.flattener.get_or_try_init(make).await
+    async fn begin(&self) -> Result<Flattener, Halt> {
+        Flattener::new(&self.cx, &self.job, &self.store, self.codec, &[]).await
+    }
+
+    async fn receiver(&self) -> Result<Receiver, Halt> {
+        let mut flattener = self.flattener.lock().await;
+        let begun = match flattener.take() {
+            Some(begun) => begun,
+            None => self.begin().await?,
+        };
+        Ok(flattener.insert(begun).layers.receiver())
     }
 
     fn have(&self, diff_id: &Digest) -> Option<u64> {
@@ -84,7 +84,7 @@ impl Arrivals {
     }
 
     async fn receive(&self, bytes: LayerBytes) -> Result<Digest, Halt> {
-        let layers = self.begun().await?.layers.receiver();
+        let layers = self.receiver().await?;
         let scratch = self.scratch.clone();
         let lost = self.job.lost.clone();
         let bytes = Watched { inner: bytes, lost };

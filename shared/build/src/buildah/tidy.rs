@@ -8,6 +8,7 @@ use tokio::process::Command;
 use tracing::{info, warn};
 
 use crate::job::Storage;
+use crate::size;
 
 /// A layer in the storage, as containers/storage records it.
 #[derive(Deserialize)]
@@ -25,7 +26,7 @@ pub(super) async fn tidy(storage: &Storage, most: u64) {
     if has_containers(storage.path()) {
         buildah(storage.path(), &["rm", "--all"]).await;
     }
-    let size = size(storage.path());
+    let size = taken(storage.path());
     if size > most {
         info!(size, most, "a hub's build cache has grown too large, and is emptied");
         buildah(storage.path(), &["rmi", "--all", "--force"]).await;
@@ -44,19 +45,10 @@ fn has_containers(dir: &Path) -> bool {
 }
 
 /// Bytes of all layers, and of cache mounts.
-fn size(dir: &Path) -> u64 {
+fn taken(dir: &Path) -> u64 {
     let layers = std::fs::read(dir.join("images/overlay-layers/layers.json")).unwrap_or_default();
     let layers: Vec<Layer> = serde_json::from_slice(&layers).unwrap_or_default();
-    layers.iter().map(|layer| layer.size).sum::<u64>() + below(&dir.join("cache"))
-}
-
-fn below(dir: &Path) -> u64 {
-    let mut size = 0;
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        let Ok(meta) = entry.path().symlink_metadata() else { continue };
-        size += if meta.is_dir() { below(&entry.path()) } else { meta.len() };
-    }
-    size
+    layers.iter().map(|layer| layer.size).sum::<u64>() + size::on_disk(&dir.join("cache"), u64::MAX)
 }
 
 async fn buildah(dir: &Path, args: &[&str]) {

@@ -3,17 +3,16 @@
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use model::log::{LINE_BYTES, Stream};
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
 
+use super::guard;
 use super::mask::Masks;
-use super::{guard, size};
-use crate::{BuildError, Say};
+use crate::process::Group;
+use crate::{BuildError, Say, size};
 
 /// The most memory a command may ask for: no repository that builds needs more, and a tree made to fill it gets no further.
 const MEMORY: u64 = 4 << 30;
@@ -58,41 +57,37 @@ impl Runner {
         args: &[&OsStr],
         sink: Sink<'_>,
     ) -> Result<Ended, BuildError> {
-        let mut command = Command::new("prlimit");
+        let mut command = Group::command("prlimit");
         command.arg(format!("--fsize={}", self.max_bytes)).arg(format!("--data={MEMORY}"));
-        // The kernel ends it when we are ended. The mode of files must not hang on how we were started.
-        command.args(["--core=0", "--", "setpriv", "--pdeathsig", "KILL", "--"]);
-        command.args(["sh", "-c", "umask 022 && exec \"$@\"", "sh", program]).args(args);
+        // The mode of files must not hang on how we were started.
+        command.args(["--core=0", "--", "sh", "-c", "umask 022 && exec \"$@\"", "sh", program]).args(args);
         command.env_clear().envs(self.env.iter().map(|(name, value)| (name, value))).current_dir(&self.dir);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let missing = |e: std::io::Error| {
             tracing::error!(error = %e, program, "a program cannot be started");
             BuildError::transient("git.program", format!("{program} cannot be started on this machine."))
         };
-        let mut child = command.process_group(0).kill_on_drop(true).spawn().map_err(missing)?;
-        let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
+        let mut group = Group::start(&mut command).map_err(missing)?;
         let ended = tokio::select! {
-            ended = self.follow(&mut child, sink) => ended,
+            ended = self.follow(&mut group, sink) => ended,
             () = self.outgrown() => Err(too_large()),
             () = tokio::time::sleep(self.patience) => Err(guard::unreachable()),
         };
         match ended {
             Ok(ended) => {
-                group.forget();
                 // It may have been quicker than the looks at it.
                 if self.size().await > self.max_bytes { Err(too_large()) } else { Ok(ended) }
             }
             Err(error) => {
-                drop(group);
+                group.kill();
                 // It must not write any more when its directory is removed.
-                let _ = child.wait().await;
+                let _ = group.wait().await;
                 Err(error)
             }
         }
     }
 
-    async fn follow(&self, child: &mut Child, sink: Sink<'_>) -> Result<Ended, BuildError> {
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    async fn follow(&self, group: &mut Group, sink: Sink<'_>) -> Result<Ended, BuildError> {
+        let (stdout, stderr) = (group.child.stdout.take(), group.child.stderr.take());
         let (taken, said) = tokio::try_join!(
             async {
                 match stdout {
@@ -108,7 +103,7 @@ impl Runner {
             },
         )?;
         let () = taken;
-        let status = child.wait().await.map_err(|_| guard::unreachable())?;
+        let status = group.wait().await.map_err(|_| guard::unreachable())?;
         Ok(Ended { status, said })
     }
 
@@ -171,24 +166,6 @@ async fn pour(mut from: impl AsyncRead + Unpin, sink: Sink<'_>) -> Result<(), Bu
         match from.read(&mut buffer).await {
             Ok(0) | Err(_) => return Ok(()),
             Ok(read) => sink(buffer.get(..read).unwrap_or_default())?,
-        }
-    }
-}
-
-/// A process group that is killed when this is dropped: git has children that talk to the network.
-struct Group(Option<Pid>);
-
-impl Group {
-    /// It has ended, and its number may be another's by now.
-    fn forget(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(pid) = self.0 {
-            let _ = kill_process_group(pid, Signal::KILL);
         }
     }
 }

@@ -6,8 +6,8 @@ use std::str;
 use super::fail::Failure;
 use super::run::too_large;
 use super::session::Session;
-use super::size::ENTRY;
 use crate::BuildError;
+use crate::size::ENTRY;
 
 /// The most files of one repository. Trees that name each other many times make more of them than any disk holds, out of
 /// a few kilobytes.

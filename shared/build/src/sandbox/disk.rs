@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use crate::size;
 
 /// Counts what a build writes: its own directory, and the upper directories of the overlays that it mounts.
 #[derive(Debug)]
@@ -26,13 +27,11 @@ impl Written {
         for upper in mounts.lines().filter_map(upper_dir) {
             // Of parents, which this build only reads, nothing is mounted as an upper directory.
             let Ok(inside) = Path::new(upper).strip_prefix("/storage") else { continue };
-            let mut size = 0;
-            add(&self.storage.join(inside), self.most, &mut size);
+            let size = size::on_disk(&self.storage.join(inside), self.most);
             self.layers.insert(inside.to_owned(), size);
         }
-        let mut size = self.layers.values().sum();
-        add(&self.job, self.most, &mut size);
-        size > self.most
+        let layers = self.layers.values().fold(0u64, |sum, size| sum.saturating_add(*size));
+        layers.saturating_add(size::on_disk(&self.job, self.most)) > self.most
     }
 }
 
@@ -40,18 +39,4 @@ fn upper_dir(mount: &str) -> Option<&str> {
     let (_, options) = mount.split_once(" - overlay ")?;
     let (_, after) = options.split_once("upperdir=")?;
     after.split(',').next()
-}
-
-/// Adds the disk space of everything below a directory, until it is too much anyway.
-fn add(dir: &Path, most: u64, size: &mut u64) {
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        if *size > most {
-            return;
-        }
-        let Ok(meta) = entry.path().symlink_metadata() else { continue };
-        *size += meta.blocks() * 512;
-        if meta.is_dir() {
-            add(&entry.path(), most, size);
-        }
-    }
 }

@@ -6,9 +6,10 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use build::buildah::Place;
 use build::job::{JobDir, Storage};
 use build::receive::{BuiltImage, LayerBytes, Taker};
-use build::{BuildError, BuildRequest, Limits, Network, Say};
+use build::{BuildError, BuildRequest, Builder, Limits, Network, Say};
 use embedded::Program;
 use oci::digest::Digest;
 use testkit::tools;
@@ -86,6 +87,17 @@ impl Bench {
 
     pub fn log(&self) -> String {
         self.said.lock().unwrap().join("\n")
+    }
+
+    /// Builds.
+    pub async fn build(
+        &self,
+        builder: &Builder,
+        job: &JobDir,
+        request: &BuildRequest,
+    ) -> Result<Vec<BuiltImage>, BuildError> {
+        let place = Place { job, storage: &self.storage, scope: "source" };
+        builder.build(request, &place, &self.shelf, &self.say()).await
     }
 
     /// A build of these files; `busybox` is among them.

@@ -7,14 +7,13 @@ use build::{BuildError, Limits};
 
 use crate::bench::{BASE, Bench};
 use crate::buildah::here;
-use crate::suite::Under;
 
 async fn ended(step: &str, limits: Limits) -> (BuildError, String) {
     let mut bench = Bench::new();
     let (job, mut request) = bench.job(&[("Dockerfile", &format!("{BASE}RUN {step}\n"))]);
     request.limits = limits;
     let (name, dir) = (job.name().to_owned(), job.path().to_owned());
-    let result = Under::build(&here(), &bench, &job, &request).await;
+    let result = bench.build(&here(), &job, &request).await;
     let log = bench.log();
     drop(job);
     assert!(!dir.exists());
@@ -93,7 +92,7 @@ async fn a_build_that_is_given_up_leaves_nothing() {
     let mut bench = Bench::new();
     let (job, request) = bench.job(&[("Dockerfile", &format!("{BASE}RUN echo started; sleep 100000\n"))]);
     let builder = here();
-    let building = Under::build(&builder, &bench, &job, &request);
+    let building = bench.build(&builder, &job, &request);
     let started = async {
         while !bench.log().contains("\nstarted") {
             tokio::time::sleep(Duration::from_millis(20)).await;

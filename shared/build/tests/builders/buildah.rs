@@ -1,29 +1,19 @@
-//! buildah, by the suite, and by what is asked of the builder on this machine alone.
+//! buildah, by the suite.
 
-use build::buildah::{Buildah, Place};
-use build::job::JobDir;
-use build::receive::BuiltImage;
-use build::{BuildError, BuildRequest};
+use build::Builder;
+use build::buildah::Buildah;
 use oci::registry::{Client, NetworkPolicy};
 
-use crate::bench::Bench;
-use crate::suite::{self, Under};
+use crate::suite;
 
-pub fn here() -> Buildah {
+/// This machine's, as a factory for one machine has it.
+pub fn buildah() -> Buildah {
     let client = Client::new(NetworkPolicy::embedded()).unwrap();
     Buildah { client, allowed: Vec::new(), mirrors: Vec::new(), cache: 1 << 30 }
 }
 
-impl Under for Buildah {
-    async fn build(
-        &self,
-        bench: &Bench,
-        job: &JobDir,
-        request: &BuildRequest,
-    ) -> Result<Vec<BuiltImage>, BuildError> {
-        let place = Place { job, storage: &bench.storage, scope: "source" };
-        Buildah::build(self, request, &place, &bench.shelf, &bench.say()).await
-    }
+pub fn here() -> Builder {
+    Builder::Buildah(buildah())
 }
 
 #[tokio::test]

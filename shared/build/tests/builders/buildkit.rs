@@ -1,26 +1,13 @@
 //! A real BuildKit, by the suite, through each of its doors.
 
+use build::Builder;
 use build::buildkit::{BuildKit, Endpoint, Tls};
-use build::job::JobDir;
-use build::receive::BuiltImage;
-use build::{BuildError, BuildRequest};
 
 use crate::bench::{BASE, Bench, files};
-use crate::suite::{self, Under};
+use crate::suite;
 
-impl Under for BuildKit {
-    async fn build(
-        &self,
-        bench: &Bench,
-        job: &JobDir,
-        request: &BuildRequest,
-    ) -> Result<Vec<BuiltImage>, BuildError> {
-        BuildKit::build(self, request, job, &bench.shelf, &bench.say()).await
-    }
-}
-
-fn docker(daemon: &testkit::BuildKit) -> BuildKit {
-    BuildKit { endpoint: Endpoint::Docker(daemon.socket()), docker: daemon.docker() }
+fn docker(daemon: &testkit::BuildKit) -> Builder {
+    Builder::BuildKit(BuildKit { endpoint: Endpoint::Docker(daemon.socket()), docker: daemon.docker() })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,7 +27,7 @@ async fn it_reads_heredocs() {
     let dockerfile =
         format!("{BASE}RUN <<X\necho one > /one\necho two > /two\nX\nCOPY <<Y /three\nthree\nY\n");
     let (job, request) = bench.job(&[("Dockerfile", &dockerfile)]);
-    let images = docker(&daemon).build(&request, &job, &bench.shelf, &bench.say()).await;
+    let images = bench.build(&docker(&daemon), &job, &request).await;
     let images = images.unwrap_or_else(|e| panic!("{e}\n{}", bench.log()));
     let found = files(&bench.shelf, &images[0]);
     assert_eq!(
@@ -53,9 +40,11 @@ async fn it_reads_heredocs() {
 async fn it_is_reached_by_tcp_with_certificates() {
     let mut daemon = testkit::BuildKit::start();
     let door = daemon.mtls();
-    let tcp = |address: &str, tls| BuildKit {
-        endpoint: Endpoint::Tcp { address: address.to_owned(), name: Some("localhost".to_owned()), tls },
-        docker: daemon.docker(),
+    let tcp = |address: &str, tls| {
+        Builder::BuildKit(BuildKit {
+            endpoint: Endpoint::Tcp { address: address.to_owned(), name: Some("localhost".to_owned()), tls },
+            docker: daemon.docker(),
+        })
     };
     let tls =
         |ca: &str| Some(Tls { ca: ca.to_owned(), cert: door.cert.clone(), key: door.key.clone().into() });

@@ -3,11 +3,10 @@
 use std::fs;
 use std::net::{IpAddr, TcpListener};
 
-use build::{Network, buildah::Buildah};
+use build::{Builder, Network};
 
 use crate::bench::{BASE, Bench, files};
 use crate::buildah::here;
-use crate::suite::Under;
 
 /// An address of this machine that is not the loopback, where it has one.
 fn outer() -> Option<IpAddr> {
@@ -25,14 +24,14 @@ fn trap(at: IpAddr) -> TcpListener {
 }
 
 async fn built(
-    builder: &Buildah,
+    builder: &Builder,
     dockerfile: &str,
     network: Network,
 ) -> (Result<std::collections::BTreeMap<String, String>, String>, String) {
     let mut bench = Bench::new();
     let (job, mut request) = bench.job(&[("Dockerfile", dockerfile)]);
     request.network = network;
-    let result = Under::build(builder, &bench, &job, &request).await;
+    let result = bench.build(builder, &job, &request).await;
     let found = result
         .map(|images| files(&bench.shelf, &images[0]))
         .map_err(|error| format!("{} {error}", error.code()));
@@ -102,7 +101,7 @@ async fn no_file_of_the_machine_can_be_read() {
         let (job, request) =
             bench.job(&[("Dockerfile", &format!("{BASE}RUN ln -s {path} /link\nFROM base\n{step}\n"))]);
         std::os::unix::fs::symlink(canary.path(), job.context().join("link")).unwrap();
-        let result = Under::build(&here(), &bench, &job, &request).await;
+        let result = bench.build(&here(), &job, &request).await;
         let log = bench.log();
         assert!(!log.contains("the canary sings"), "{step}\n{log}");
         if let Ok(images) = result {
@@ -119,9 +118,8 @@ async fn a_step_sees_no_processes_and_no_secrets_but_its_own() {
     let step = "RUN ls /proc | grep -c '^[0-9]' > /processes; ls /job /storage > /seen 2>&1; cat /proc/1/environ > /environ; true";
     let (job, mut request) = bench.job(&[("Dockerfile", &format!("{BASE}{step}\n"))]);
     request.secrets.push(("unused".into(), "a-secret-nobody-mounts".to_owned().into()));
-    let images = Under::build(&here(), &bench, &job, &request)
-        .await
-        .unwrap_or_else(|e| panic!("{e}\n{}", bench.log()));
+    let images =
+        bench.build(&here(), &job, &request).await.unwrap_or_else(|e| panic!("{e}\n{}", bench.log()));
     let found = files(&bench.shelf, &images[0]);
     assert!(found["processes"].trim().parse::<u32>().unwrap() < 12, "{}", found["processes"]);
     assert!(found["seen"].contains("No such file"), "{}", found["seen"]);

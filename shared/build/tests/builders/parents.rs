@@ -1,18 +1,17 @@
 //! Parents from registries: private ones, mirrors, and those that may not be reached.
 
-use build::ParentLogin;
 use build::buildah::Buildah;
 use build::parents::Mirror;
+use build::{Builder, ParentLogin};
 use oci::registry::{Client, NetworkPolicy};
 use testkit::registry::LOGIN;
 use testkit::{Image, Registry};
 
 use crate::bench::{Bench, files};
-use crate::buildah::here;
-use crate::suite::Under;
+use crate::buildah::{buildah, here};
 
 async fn built(
-    builder: &Buildah,
+    builder: &Builder,
     dockerfile: &str,
     args: &[(&str, &str)],
     logins: Vec<ParentLogin>,
@@ -21,7 +20,7 @@ async fn built(
     let (job, mut request) = bench.job(&[("Dockerfile", dockerfile)]);
     request.args = args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     request.logins = logins;
-    let result = Under::build(builder, &bench, &job, &request).await;
+    let result = bench.build(builder, &job, &request).await;
     let found = result
         .map(|images| files(&bench.shelf, &images[0]))
         .map_err(|error| format!("{} {error}", error.code()));
@@ -76,7 +75,7 @@ async fn a_mirror_is_asked_first() {
     let registry = Registry::start();
     registry.push(&base(), "library/base:1");
     let mirror = Mirror { host: "docker.io".to_owned(), url: format!("http://{}", registry.host()) };
-    let builder = Buildah { mirrors: vec![mirror], ..here() };
+    let builder = Builder::Buildah(Buildah { mirrors: vec![mirror], ..buildah() });
     let (found, log) = built(&builder, "FROM base:1\nRUN echo made > /made\n", &[], Vec::new()).await;
     assert_eq!(found.unwrap_or_else(|e| panic!("{e}\n{log}"))["made"], "made\n");
 }
@@ -85,7 +84,8 @@ async fn a_mirror_is_asked_first() {
 async fn parents_come_from_where_the_operator_allows() {
     let registry = Registry::start();
     registry.push(&base(), "base:1");
-    let builder = Buildah { client: Client::new(NetworkPolicy::default()).unwrap(), ..here() };
+    let builder =
+        Builder::Buildah(Buildah { client: Client::new(NetworkPolicy::default()).unwrap(), ..buildah() });
     let dockerfile = format!("FROM {}/base:1\nRUN true\n", registry.host());
     let (found, log) = built(&builder, &dockerfile, &[], Vec::new()).await;
     assert!(found.expect_err(&log).starts_with("ssrf.blocked"), "{log}");

@@ -1,27 +1,16 @@
 //! The suite: what is asked of every builder.
 
-use build::job::JobDir;
+use build::Builder;
 use build::receive::BuiltImage;
-use build::{BuildError, BuildRequest};
 use serde_json::Value;
 
 use crate::bench::{BASE, Bench, files};
-
-/// A builder under test.
-pub trait Under {
-    async fn build(
-        &self,
-        bench: &Bench,
-        job: &JobDir,
-        request: &BuildRequest,
-    ) -> Result<Vec<BuiltImage>, BuildError>;
-}
 
 fn config(image: &BuiltImage) -> Value {
     serde_json::from_slice(&image.config.raw).unwrap()
 }
 
-pub async fn everyday(under: &impl Under) {
+pub async fn everyday(builder: &Builder) {
     let mut bench = Bench::new();
     let dockerfile = format!(
         "ARG FROM=base\n{BASE}FROM base AS made\nARG WHO=nobody\nRUN echo \"made for $WHO\" > /made; echo to-stderr >&2\n\
@@ -41,7 +30,8 @@ pub async fn everyday(under: &impl Under) {
     tar.finish().unwrap();
     request.args.insert("WHO".into(), "somebody".into());
     request.secrets.push(("token".into(), "hunter2-secret".to_owned().into()));
-    let images = under.build(&bench, &job, &request).await.unwrap_or_else(|e| panic!("{e}\n{}", bench.log()));
+    let images =
+        bench.build(builder, &job, &request).await.unwrap_or_else(|e| panic!("{e}\n{}", bench.log()));
     let [image] = images.as_slice() else { panic!("one image, not {}", images.len()) };
     let found = files(&bench.shelf, image);
     assert_eq!(found["made"], "made for somebody\n");
@@ -67,24 +57,25 @@ pub async fn everyday(under: &impl Under) {
     tar.finish().unwrap();
     again.args = request.args.clone();
     again.secrets = request.secrets.clone();
-    under.build(&bench, &job, &again).await.unwrap_or_else(|e| panic!("{e}\n{}", bench.log()));
+    bench.build(builder, &job, &again).await.unwrap_or_else(|e| panic!("{e}\n{}", bench.log()));
     assert!(bench.log().contains("CACHED"), "{}", bench.log());
     assert_eq!(bench.shelf.taken.lock().unwrap().len(), before, "{}", bench.log());
 }
 
-pub async fn target(under: &impl Under) {
+pub async fn target(builder: &Builder) {
     let mut bench = Bench::new();
     let dockerfile =
         format!("{BASE}FROM base AS one\nRUN echo 1 > /one\nFROM base AS two\nRUN echo 2 > /two\n");
     let (job, mut request) = bench.job(&[("sub/Other.Dockerfile", &dockerfile)]);
     request.build_file = "sub/Other.Dockerfile".into();
     request.target = Some("one".into());
-    let images = under.build(&bench, &job, &request).await.unwrap_or_else(|e| panic!("{e}\n{}", bench.log()));
+    let images =
+        bench.build(builder, &job, &request).await.unwrap_or_else(|e| panic!("{e}\n{}", bench.log()));
     let found = files(&bench.shelf, &images[0]);
     assert!(found.contains_key("one") && !found.contains_key("two"));
 }
 
-pub async fn cache_mount(under: &impl Under) {
+pub async fn cache_mount(builder: &Builder) {
     let mut bench = Bench::new();
     for (round, expected) in [("first", "0\n"), ("second", "1\n")] {
         let dockerfile = format!(
@@ -96,12 +87,12 @@ pub async fn cache_mount(under: &impl Under) {
         );
         let (job, request) = bench.job(&[("Dockerfile", &dockerfile)]);
         let images =
-            under.build(&bench, &job, &request).await.unwrap_or_else(|e| panic!("{e}\n{}", bench.log()));
+            bench.build(builder, &job, &request).await.unwrap_or_else(|e| panic!("{e}\n{}", bench.log()));
         assert_eq!(files(&bench.shelf, &images[0])["count"], expected, "{round}: {}", bench.log());
     }
 }
 
-pub async fn failures(under: &impl Under) {
+pub async fn failures(builder: &Builder) {
     for (dockerfile, code, told) in [
         (format!("{BASE}RUN exit 7\n"), "build.failed", "exit code 7"),
         ("FORM x\n".to_owned(), "build.dockerfile", "Dockerfile"),
@@ -109,7 +100,7 @@ pub async fn failures(under: &impl Under) {
     ] {
         let mut bench = Bench::new();
         let (job, request) = bench.job(&[("Dockerfile", &dockerfile)]);
-        let error = under.build(&bench, &job, &request).await.expect_err(&dockerfile);
+        let error = bench.build(builder, &job, &request).await.expect_err(&dockerfile);
         assert_eq!(error.code(), code, "{error}\n{}", bench.log());
         assert!(error.is_permanent() && error.to_string().contains(told), "{error}");
     }

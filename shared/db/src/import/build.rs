@@ -3,7 +3,7 @@
 use model::State;
 use sqlx::types::Json;
 
-use super::claim::Row;
+use super::claim::{Row, claim};
 use super::*;
 
 /// Whoever claims a build holds this lock of the database until it is claimed: otherwise two might take a hub's last place.
@@ -27,27 +27,12 @@ impl Db {
         }
         let mut tx = self.begin().await?;
         sqlx::query!("select pg_advisory_xact_lock($1)", CLAIMING).execute(tx.conn()).await?;
-        let row = sqlx::query_as!(
-            Row,
-            r#"update image set attempt = attempt + 1, tries = tries + 1, lease_owner = $1,
-                lease_until = now() + make_interval(secs => $2), retry_at = null,
-                lapses = case when lease_until is null then lapses else lapses + 1 end
-            where id = (
-                select i.id from image i
-                left join (select hub_id, count(*) as running from image where lease_until > now() and is_build
-                    and state in ('new', 'downloading', 'building', 'uploading', 'verifying') group by hub_id) r
-                    on r.hub_id = i.hub_id
-                where i.is_build and i.requested_at is not null
-                    and i.state in ('new', 'downloading', 'building', 'uploading', 'verifying')
-                    and (i.lease_until is null or i.lease_until < now()) and (i.retry_at is null or i.retry_at <= now())
-                    and coalesce(r.running, 0) < $3
-                order by coalesce(r.running, 0), i.requested_at
-                limit 1 for update of i skip locked)
-            returning id, attempt, hub_id, source_id, name, state, pin as "pin: Json<Pin>",
-                overrides as "overrides: Json<Override>", build as "build: Json<BuildOptions>", secrets as "secrets: Json<Sealed>",
-                upload_digest, upload_size, failures, lapses, requested_at as "requested_at!""#,
+        let row = claim!(
+            "is_build and state in ('new', 'downloading', 'building', 'uploading', 'verifying')",
+            "i.is_build and coalesce(r.running, 0) < $3
+                and i.state in ('new', 'downloading', 'building', 'uploading', 'verifying')",
+            "1",
             owner,
-            LEASE.as_secs_f64(),
             most
         )
         .fetch_optional(tx.conn())

@@ -47,8 +47,9 @@ impl From<Row> for Claim {
     }
 }
 
+// Claims one of `$which` for `$owner`: of the hub with the fewest `$running` first.
 macro_rules! claim {
-    ($which:literal, $tries:literal, $owner:expr, $weight:expr) => {
+    ($running:literal, $which:literal, $tries:literal, $owner:expr, $third:expr) => {
         sqlx::query_as!(
             Row,
             r#"update image set attempt = attempt + 1, tries = tries + "#
@@ -57,9 +58,10 @@ macro_rules! claim {
                 lapses = case when lease_until is null then lapses else lapses + 1 end
             where id = (
                 select i.id from image i
-                left join (select hub_id, count(*) as running from image where lease_until > now() group by hub_id) r
-                    on r.hub_id = i.hub_id
-                where i.requested_at is not null and i.weight <= $3 and "#
+                left join (select hub_id, count(*) as running from image where lease_until > now() and "#
+                + $running
+                + r#" group by hub_id) r on r.hub_id = i.hub_id
+                where i.requested_at is not null and "#
                 + $which
                 + r#" and (i.lease_until is null or i.lease_until < now()) and (i.retry_at is null or i.retry_at <= now())
                 order by coalesce(r.running, 0), i.requested_at
@@ -69,10 +71,12 @@ macro_rules! claim {
                 requested_at as "requested_at!""#,
             $owner,
             LEASE.as_secs_f64(),
-            $weight
+            $third
         )
     };
 }
+
+pub(super) use claim;
 
 impl Db {
     /// The next import whose target is not pinned.
@@ -80,9 +84,10 @@ impl Db {
     /// # Errors
     /// When the database is away.
     pub async fn claim_to_pin(&self, owner: &str) -> Result<Option<Claim>> {
-        let row = claim!("i.state = 'new' and i.pin is null", "0", owner, i64::MAX)
-            .fetch_optional(&self.pool)
-            .await?;
+        let row =
+            claim!("true", "i.state = 'new' and i.pin is null and i.weight <= $3", "0", owner, i64::MAX)
+                .fetch_optional(&self.pool)
+                .await?;
         Ok(row.map(Claim::from))
     }
 
@@ -93,7 +98,9 @@ impl Db {
     pub async fn claim_to_flatten(&self, owner: &str, light: bool) -> Result<Option<Claim>> {
         let weight = if light { crate::bigint(LIGHT) } else { i64::MAX };
         let row = claim!(
-            "i.pin is not null and not i.is_build and i.state in ('new', 'downloading', 'building', 'uploading', 'verifying')",
+            "true",
+            "i.pin is not null and not i.is_build and i.weight <= $3
+                and i.state in ('new', 'downloading', 'building', 'uploading', 'verifying')",
             "1",
             owner,
             weight
@@ -108,7 +115,9 @@ impl Db {
     /// # Errors
     /// When the database is away.
     pub async fn claim_to_verify(&self, owner: &str) -> Result<Option<Claim>> {
-        let row = claim!("i.state = 'saving'", "0", owner, i64::MAX).fetch_optional(&self.pool).await?;
+        let row = claim!("true", "i.state = 'saving' and i.weight <= $3", "0", owner, i64::MAX)
+            .fetch_optional(&self.pool)
+            .await?;
         Ok(row.map(Claim::from))
     }
 

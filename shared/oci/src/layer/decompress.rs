@@ -23,8 +23,12 @@ impl<R: Read> Read for Input<R> {
 
 type Peeked<R> = BufReader<Chain<Cursor<Vec<u8>>, Input<R>>>;
 
-/// Opens a layer's bytes. Nothing is allocated that a header asks for, but for a zstd window within the limit.
-pub(super) fn open<R: Read + Send + 'static>(input: R, zstd_window: u32) -> Result<Source, LayerError> {
+/// What is compressed with gzip, zstd or not at all, as it was before. Nothing is allocated that a header asks for, but for a zstd
+/// window within the limit, a base-2 logarithm.
+///
+/// # Errors
+/// `layer.media_type` when it is compressed in another way.
+pub fn open<R: Read + Send + 'static>(input: R, zstd_window: u32) -> Result<Source, LayerError> {
     let mut input = Input(input);
     let mut head = vec![0; 6];
     let mut have = 0;
