@@ -17,8 +17,11 @@ use crate::answer::Refusal;
 /// The most build arguments, and secrets, of one image.
 const MOST: usize = 200;
 
-/// Bytes that an argument's value may have, and a secret.
+/// Bytes that an argument's value may have.
 const MOST_BYTES: usize = 64 << 10;
+
+/// Bytes that a secret may have, as BuildKit has it: a bundle of certificates is one.
+const MOST_SECRET: usize = 500 << 10;
 
 fn details(field: &str, told: impl Into<String>) -> Refusal {
     Refusal::invalid(&format!("origin.details.{field}"), told.into())
@@ -118,8 +121,8 @@ pub(super) fn check_build(origin: &Origin, build: Option<&CreateBuild>) -> Resul
             && id.len() <= 100
             && id.starts_with(|c: char| c.is_ascii_alphanumeric())
             && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
-        if !named || secret.expose().len() > MOST_BYTES {
-            let told = "The id of a secret has letters, digits, `_`, `-` and `.`; a secret 64 KiB at most.";
+        if !named || secret.expose().len() > MOST_SECRET {
+            let told = "The id of a secret has letters, digits, `_`, `-` and `.`; a secret 500 KiB at most.";
             return Err(Refusal::invalid("build.secrets", told));
         }
     }
